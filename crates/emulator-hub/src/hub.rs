@@ -7,6 +7,7 @@ mod kept;
 mod methods;
 mod mqtt_sessions;
 mod news;
+mod replacing;
 mod sessions;
 mod uploads;
 
@@ -36,6 +37,7 @@ use drawspan_segment_log::{
 };
 
 use crate::clock::Clock;
+use crate::connections::Connections;
 use crate::observe::Events;
 use crate::random::{self, NoRandomness};
 use crate::sessions::Sessions;
@@ -45,6 +47,7 @@ use c2d::Messages;
 pub use c2d::{SendError, SettleError};
 pub use methods::InvokeError;
 use mqtt_sessions::KeptSubscriptions;
+pub use replacing::Contents;
 use uploads::HeldUploads;
 pub use uploads::{UploadError, UploadPlace};
 
@@ -70,6 +73,7 @@ pub struct Hub {
     subscriptions: KeptSubscriptions,
     uploads: HeldUploads,
     storage: Storage,
+    connections: Arc<Connections>,
     /// Called when there is feedback for services.
     feedback_waits: OnceLock<Told>,
     /// Called when there are file notifications for services.
@@ -112,6 +116,8 @@ pub struct Parts {
     pub storage: Storage,
     /// `None` keeps the registry in memory only.
     pub store: Option<Arc<Store>>,
+    /// The connections of the emulator's clients.
+    pub connections: Arc<Connections>,
     /// Telemetry.
     pub log: Arc<TelemetryLog>,
 }
@@ -151,6 +157,7 @@ impl Hub {
             uploads,
             storage,
             store,
+            connections,
             log,
         } = parts;
         // Initial contents are not events of the hub.
@@ -173,6 +180,7 @@ impl Hub {
             subscriptions: KeptSubscriptions::from_stored(mqtt_sessions),
             uploads: HeldUploads::new(uploads),
             storage,
+            connections,
             feedback_waits: OnceLock::new(),
             file_notifications_wait: OnceLock::new(),
             telling: Mutex::default(),
@@ -416,7 +424,8 @@ impl Hub {
             }
             spec
         });
-        self.ensure(specs).await
+        let specs: Vec<_> = specs.collect();
+        self.ensure(specs.into_iter()).await
     }
 
     /// Creates the devices of these that there are not yet.

@@ -22,6 +22,7 @@ pub mod limits;
 mod mqtts;
 mod retention;
 mod server;
+mod snapshots;
 mod start_error;
 mod startup;
 mod state;

@@ -6,6 +6,7 @@ use super::connection::{Connection, NO_SESSION};
 use super::event::{CommandError, Event, LinkId, SessionId};
 use super::link::{Link, NO_LINK};
 use super::send::Queued;
+use super::trace;
 use super::unsettled::Unsettled;
 use crate::frame;
 use crate::limits;
@@ -405,7 +406,9 @@ impl Connection {
             return;
         };
         self.flush_disposition();
-        frame::encode_flow(&mut self.output, channel_of(index), &flow);
+        let (channel, before) = (channel_of(index), self.output.len());
+        frame::encode_flow(&mut self.output, channel, &flow);
+        self.trace_sent(channel, before, || trace::of_flow(&flow));
     }
 
     fn emit_begin(&mut self, index: u32, remote_channel: Option<u16>) {

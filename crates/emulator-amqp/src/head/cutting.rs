@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use drawspan_amqp::engine::{Connection, LinkId, SessionId};
+use drawspan_amqp::engine::{Connection, LinkId, SessionId, TracedFrame};
 use drawspan_amqp::performative::{Error, condition};
 use drawspan_amqp::value::Symbol;
-use drawspan_emulator_hub::connections::{Cut, CutHow, LinkLine, Order, Part, Report};
+use drawspan_emulator_hub::connections::{Cut, CutHow, Frame, LinkLine, Order, Part, Report};
 use drawspan_emulator_hub::refusals::Door;
 use drawspan_hub::ErrorCode;
 use drawspan_hub_model::client_id::ClientId;
@@ -38,7 +38,18 @@ impl Head {
                 }
             }
             Order::Report(answer) => _ = answer.send(self.report(connection)),
-            Order::Frames(answer) => _ = answer.send(Vec::new()),
+            Order::Frames(answer) => {
+                let unix_ms = self.shared.faults.now_unix_ms();
+                let frame = |traced: &TracedFrame| Frame {
+                    unix_ms: Frame::time(unix_ms, now.saturating_sub(traced.at)),
+                    sent: traced.sent,
+                    channel: Some(traced.channel),
+                    bytes: traced.bytes,
+                    text: traced.text.clone(),
+                };
+                let _ = answer.send(connection.traced().map(frame).collect());
+                connection.trace();
+            }
         }
     }
 

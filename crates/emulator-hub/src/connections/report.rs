@@ -1,5 +1,7 @@
 //! How a connection describes itself. No payload, key or token is in it.
 
+use std::time::Duration;
+
 use drawspan_hub_model::access::Grant;
 use drawspan_hub_model::client_id::ClientId;
 
@@ -49,6 +51,14 @@ pub struct Frame {
     pub bytes: usize,
     /// Its name and fields.
     pub text: String,
+}
+
+impl Frame {
+    /// The time of day so long before `now_unix_ms`.
+    pub fn time(now_unix_ms: u64, before: Duration) -> u64 {
+        let before = u64::try_from(before.as_millis()).unwrap_or(u64::MAX);
+        now_unix_ms.saturating_sub(before)
+    }
 }
 
 impl TokenLine {

@@ -90,6 +90,11 @@ impl Faults {
         &self.connections
     }
 
+    /// The emulator's time of day, Unix milliseconds.
+    pub fn now_unix_ms(&self) -> u64 {
+        self.clock.unix_ms()
+    }
+
     /// Causes a fault from now on, for `life` of the emulator's time or until it is lifted. Returns its number.
     ///
     /// # Errors

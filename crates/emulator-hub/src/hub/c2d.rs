@@ -189,9 +189,11 @@ impl Hub {
                 () = self.messages.earlier.notified() => continue,
                 () = self.clock.sleep_until(until) => {}
             }
+            let present = self.connections.present().await;
             let ticked = self
                 .change_messages(|model, now, effects| model.tick(now, effects))
                 .await;
+            drop(present);
             if let Err(error) = ticked {
                 if matches!(error, ChangeError::Store(StoreError::Closed)) {
                     return;

@@ -25,12 +25,14 @@ mod words;
 
 pub(crate) use file::ControlFile;
 pub(crate) use routes::routes;
+pub(crate) use verbs::Counters;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use drawspan_emulator_hub::clock::Clock;
 use drawspan_emulator_hub::faults::Faults;
+
+use crate::snapshots::{SnapshotError, Snapshots};
 
 /// What the control API reaches, besides the hubs.
 #[derive(Debug)]
@@ -39,8 +41,17 @@ pub(crate) struct Control {
     pub(crate) clock: Clock,
     /// The faults that are caused.
     pub(crate) faults: Arc<Faults>,
-    /// The state directory, if the state is kept.
-    pub(crate) state: Option<PathBuf>,
+    /// Counts of events.
+    pub(crate) counters: Arc<Counters>,
+    /// The state, as a whole; `None` where there is none, in tests.
+    pub(crate) snapshots: Option<Snapshots>,
+}
+
+impl Control {
+    /// The state, as a whole.
+    pub(crate) fn snapshots(&self) -> Result<&Snapshots, SnapshotError> {
+        self.snapshots.as_ref().ok_or(SnapshotError::InMemory)
+    }
 }
 
 /// The policy whose token opens the control API.
@@ -53,7 +64,8 @@ impl Control {
         Self {
             clock: Clock::system(),
             faults: Faults::none(),
-            state: None,
+            counters: Arc::default(),
+            snapshots: None,
         }
     }
 }

@@ -7,6 +7,7 @@ mod head;
 mod packet;
 #[cfg(test)]
 mod tests;
+mod trace;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -24,6 +25,8 @@ use mqtt_protocol_core::mqtt::result_code::{ConnectReturnCode, MqttError, Suback
 use crate::limits::SILENCE_MAX;
 use head::Head;
 pub use packet::{Connect, Event, Publish, Qos, Will};
+use trace::Trace;
+pub use trace::TracedPacket;
 
 /// Why a connection cannot go on. The socket is to be closed once [`Server::output`] is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -62,6 +65,8 @@ pub struct Server {
     mqtt_5_reason: u8,
     /// What came behind a CONNECT that is not answered yet: nothing may be sent before CONNACK.
     behind_connect: Option<Vec<u8>>,
+    /// Packets that are noted, once that is asked for.
+    trace: Option<Box<Trace>>,
 }
 
 /// The reason code of MQTT 5 for a version that a server does not speak.
@@ -81,6 +86,7 @@ impl Server {
             output: BytesMut::new(),
             mqtt_5_reason: UNSUPPORTED_PROTOCOL_VERSION,
             behind_connect: None,
+            trace: None,
         }
     }
 
@@ -97,6 +103,7 @@ impl Server {
     /// When the connection cannot go on.
     pub fn received(&mut self, bytes: &[u8], now: Duration) -> Result<(), ServerError> {
         self.heard_at = now;
+        self.set_trace_time(now);
         let Some(head) = &mut self.head else {
             return self.feed(bytes);
         };
@@ -144,6 +151,9 @@ impl Server {
     }
 
     fn take(&mut self, packet: Packet) -> Result<(), ServerError> {
+        if let Some(trace) = &mut self.trace {
+            trace.note(false, &packet);
+        }
         let event = match packet {
             Packet::V3_1_1Pingreq(_) => {
                 let answer = packets::Pingresp::builder().build();
@@ -162,6 +172,23 @@ impl Server {
     /// What the client wants, in the order in which it came.
     pub fn event(&mut self) -> Option<Event> {
         self.events.pop_front()
+    }
+
+    /// Notes packets from now on: as many as [`TRACED_PACKETS`](crate::limits::TRACED_PACKETS), the newest.
+    pub fn trace(&mut self) {
+        self.trace.get_or_insert_default();
+    }
+
+    /// It is `now`, for the packets that are noted.
+    pub fn set_trace_time(&mut self, now: Duration) {
+        if let Some(trace) = &mut self.trace {
+            trace.now = now;
+        }
+    }
+
+    /// The packets that were noted, oldest first.
+    pub fn traced(&self) -> impl Iterator<Item = &TracedPacket> {
+        self.trace.iter().flat_map(|trace| trace.packets())
     }
 
     /// What is to be written.
@@ -295,6 +322,9 @@ impl Server {
 
     fn send(&mut self, packet: Result<Packet, MqttError>) -> Result<(), ServerError> {
         let packet = packet.map_err(|_| ServerError::Malformed)?;
+        if let Some(trace) = &mut self.trace {
+            trace.note(true, &packet);
+        }
         for event in self.connection.send(packet) {
             match event {
                 CoreEvent::RequestSendPacket { packet, .. } => {

@@ -8,11 +8,12 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
-use drawspan_emulator_hub::connections::{Connection, Cut, CutHow, Entered, Order, Report};
+use drawspan_emulator_hub::connections::{Connection, Cut, CutHow, Entered, Frame, Order, Report};
 use drawspan_emulator_hub::reached::Reached;
 use drawspan_emulator_hub::refusals::Door;
 use drawspan_hub::ErrorCode;
 use drawspan_hub_model::event::{DisconnectReason, Protocol};
+use drawspan_mqtt::server::TracedPacket;
 use drawspan_mqtt::topic::Filter;
 use drawspan_mqtt::{Event, Server, ServerError};
 use drawspan_net::Transport;
@@ -199,8 +200,9 @@ impl Head {
 
     /// Does what others asked for.
     pub(super) fn look(&mut self, server: &mut Server, now: Duration) {
+        server.set_trace_time(now);
         for order in self.connection().take_orders() {
-            self.obey(order);
+            self.obey(server, order, now);
         }
         let Client::Device(device) = &mut self.client else {
             return;
@@ -251,7 +253,7 @@ impl Head {
     }
 
     /// Does what is ordered. Who ordered it may have given up.
-    fn obey(&mut self, order: Order) {
+    fn obey(&mut self, server: &mut Server, order: Order, now: Duration) {
         match order {
             Order::Cut(Cut {
                 how: CutHow::Connection | CutHow::ShutDown,
@@ -275,7 +277,18 @@ impl Head {
                 };
                 let _ = answer.send(report);
             }
-            Order::Frames(answer) => _ = answer.send(Vec::new()),
+            Order::Frames(answer) => {
+                let unix_ms = self.shared.faults.now_unix_ms();
+                let frame = |packet: &TracedPacket| Frame {
+                    unix_ms: Frame::time(unix_ms, now.saturating_sub(packet.at)),
+                    sent: packet.sent,
+                    channel: None,
+                    bytes: packet.bytes,
+                    text: packet.text.clone(),
+                };
+                let _ = answer.send(server.traced().map(frame).collect());
+                server.trace();
+            }
         }
     }
 
