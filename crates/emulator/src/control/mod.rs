@@ -18,7 +18,7 @@ mod path;
 mod problem;
 mod routes;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod verb;
 mod verbs;
 mod words;

@@ -239,3 +239,7 @@ async fn restore(
     shared.control.snapshots()?.restore(&named(&name)?).await?;
     Ok(Json(Restored { restored: name }))
 }
+
+#[cfg(test)]
+#[path = "state_tests.rs"]
+mod tests;
