@@ -4,9 +4,8 @@ use drawspan_amqp::performative::{Error, condition};
 use drawspan_amqp::value::Symbol;
 use drawspan_hub::ErrorCode;
 
-use super::error::refusal;
+use super::error::{THROTTLED, refusal};
 
-const THROTTLED: Symbol = Symbol::from_static("com.microsoft:device-container-throttled");
 const TIMEOUT: Symbol = Symbol::from_static("com.microsoft:timeout");
 
 /// A refusal with this code of the hub, by the condition that official clients know it by.

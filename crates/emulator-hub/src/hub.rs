@@ -3,15 +3,18 @@
 mod authorities;
 mod c2d;
 mod changes;
+mod failover;
 mod kept;
 mod methods;
 mod mqtt_sessions;
 mod news;
 mod replacing;
 mod sessions;
+mod throttle;
 mod uploads;
 
 use std::fmt;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use drawspan_hub::{
@@ -28,6 +31,8 @@ use drawspan_hub_model::limits::Limits;
 use drawspan_hub_model::module::Module;
 use drawspan_hub_model::policy::{POLICIES, Policies};
 use drawspan_hub_model::registry::{Change, Entry, Registry};
+use drawspan_hub_model::throttle::{Now, RateLimits};
+use drawspan_hub_model::token_life::Presentation;
 use drawspan_hub_model::uploads::Uploads;
 use drawspan_hub_model::x509::{Authorities, Presented};
 use drawspan_hub_store::{MqttSession, Store, StoreError};
@@ -45,9 +50,12 @@ use crate::storage::Storage;
 pub use authorities::AuthoritySpec;
 use c2d::Messages;
 pub use c2d::{SendError, SettleError};
+pub use failover::{FailoverError, Lost};
 pub use methods::InvokeError;
 use mqtt_sessions::KeptSubscriptions;
 pub use replacing::Contents;
+use throttle::HeldThrottle;
+pub use throttle::{Room, ThrottleState};
 use uploads::HeldUploads;
 pub use uploads::{UploadError, UploadPlace};
 
@@ -74,6 +82,10 @@ pub struct Hub {
     uploads: HeldUploads,
     storage: Storage,
     connections: Arc<Connections>,
+    is_failing_over: AtomicBool,
+    /// Called when the hub begins to fail over.
+    failover_begins: OnceLock<Told>,
+    throttle: HeldThrottle,
     /// Called when there is feedback for services.
     feedback_waits: OnceLock<Told>,
     /// Called when there are file notifications for services.
@@ -96,6 +108,8 @@ pub struct Parts {
     pub events: Events,
     /// Its limits.
     pub limits: Limits,
+    /// Its rates and its quota.
+    pub rate_limits: RateLimits,
     /// When it was created, Unix milliseconds.
     pub created_unix_ms: u64,
     /// Its policies.
@@ -147,6 +161,7 @@ impl Hub {
             clock,
             events,
             limits,
+            rate_limits,
             created_unix_ms,
             policies,
             groups,
@@ -163,7 +178,12 @@ impl Hub {
         // Initial contents are not events of the hub.
         registry.take_events();
         mqtt_sessions.retain(|session| registry.generation_id(&session.client).is_some());
+        let now = Now {
+            elapsed: clock.elapsed(),
+            unix_ms: clock.unix_ms(),
+        };
         Self {
+            throttle: HeldThrottle::new(rate_limits, now),
             host,
             clock,
             events,
@@ -181,6 +201,8 @@ impl Hub {
             uploads: HeldUploads::new(uploads),
             storage,
             connections,
+            is_failing_over: AtomicBool::new(false),
+            failover_begins: OnceLock::new(),
             feedback_waits: OnceLock::new(),
             file_notifications_wait: OnceLock::new(),
             telling: Mutex::default(),
@@ -207,6 +229,20 @@ impl Hub {
         &self.limits
     }
 
+    /// The clock by which this hub lives.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Credentials that are presented now.
+    fn presentation(&self) -> Presentation {
+        Presentation {
+            machine_unix_ms: self.clock.machine_unix_ms(),
+            elapsed: self.clock.elapsed(),
+            grace: self.limits.sas_grace,
+        }
+    }
+
     /// The time of day by which this hub lives, Unix milliseconds.
     pub fn now_unix_ms(&self) -> u64 {
         self.clock.unix_ms()
@@ -217,8 +253,8 @@ impl Hub {
     /// # Errors
     /// When nothing can be done with the token at this hub.
     pub fn authenticate(&self, token: &str) -> Result<Grant, Denied> {
-        let now = self.clock.unix_s();
-        let verified = access::verify(token, &self.host, &self.policies, &self.registry(), now);
+        let now = self.presentation();
+        let verified = access::verify(token, &self.host, &self.policies, &self.registry(), &now);
         verified.inspect_err(|reason| {
             self.emit(HubEvent::AuthenticationFailed { reason: *reason });
         })
@@ -233,7 +269,7 @@ impl Hub {
         presented: &Arc<Presented>,
         client: &ClientId,
     ) -> Result<Grant, Denied> {
-        let now = self.clock.unix_s();
+        let now = self.presentation().machine_unix_s();
         let verified = {
             let (authorities, registry) = (self.authorities(), self.registry());
             access::verify_certificate(presented, client, &authorities, &registry, now)

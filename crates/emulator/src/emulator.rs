@@ -103,6 +103,7 @@ impl Emulator {
                 Arc::clone(&faults),
             ),
             mqtts: Arc::new(mqtts::Shared {
+                clock: config.clock.clone(),
                 hubs: hubs.clone(),
                 dps: Arc::clone(&dps),
                 refusals: Arc::clone(&refusals),

@@ -2,7 +2,7 @@
 
 pub use drawspan_emulator_hub::limits::{
     BATCH_MESSAGES_MAX, PUSHES_MAX, READ_PAUSE_MS, REGISTRATION_BODY_BYTES,
-    REGISTRATION_REQUESTS_MAX, TOKEN_SWEEP_MS,
+    REGISTRATION_REQUESTS_MAX, TOKEN_SWEEP_MAX_MS, TOKEN_SWEEP_MS,
 };
 
 /// Partitions of a hub's event endpoint when nothing else is said (the hub's own default).

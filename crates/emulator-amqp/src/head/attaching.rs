@@ -13,13 +13,15 @@ use drawspan_hub_model::access::Denied;
 use drawspan_hub_model::client_id::ClientId;
 use drawspan_hub_model::event::{DisconnectReason, HubEvent};
 use drawspan_hub_model::policy::Right;
+use drawspan_hub_model::throttle::OperationClass;
 use drawspan_segment_log::{AuthScope, MessageSource, Origin};
 
 use super::Head;
 use super::refusing::link_of;
+use super::throttling::{Turn, class_of};
 use crate::answers::Answers;
 use crate::device_session::{AmqpSession, DeviceLink, Owner};
-use crate::error::{ARGUMENT_ERROR, denied};
+use crate::error::{ARGUMENT_ERROR, denied, throttled};
 use crate::events::{self, Reader};
 use crate::faulted::faulted;
 use crate::limits;
@@ -43,8 +45,32 @@ impl Head {
         let Some(hub) = self.hub.clone().filter(|_| !self.is_to_register(attach)) else {
             return self.on_registration_attach(connection, session, id, attach);
         };
+        self.release(connection, now);
+        let turn = match self.fault_refuses(&hub, attach) {
+            Some(error) => Turn::Refused(error),
+            None => self.attach_turn(&hub, session, id, attach),
+        };
+        match turn {
+            Turn::Now => self.attach_now(connection, &hub, (session, id), attach, now),
+            Turn::Waits => {}
+            Turn::Refused(error) => {
+                self.refused(Door::Attach, &link_of(attach), &error);
+                let _ = connection.refuse(id, error);
+            }
+        }
+    }
+
+    /// Accepts or refuses a link whose turn has come.
+    pub(super) fn attach_now(
+        &mut self,
+        connection: &mut Connection,
+        hub: &Arc<Hub>,
+        (session, id): (SessionId, LinkId),
+        attach: &Attach,
+        now: Duration,
+    ) {
         let taken = links::wanted(attach)
-            .and_then(|wanted| self.take_link(&hub, session, id, attach, wanted));
+            .and_then(|wanted| self.take_link(hub, session, id, attach, wanted));
         // An error of the engine means that the link is gone already, of which an event tells.
         let _ = match taken {
             Ok((link, options)) => {
@@ -67,7 +93,7 @@ impl Head {
                 connection.refuse(id, error)
             }
         };
-        self.sweep_soon(now);
+        self.sweep_when_due(now);
     }
 
     fn take_link(
@@ -101,6 +127,7 @@ impl Head {
             Wanted::ServiceSend => {
                 self.check_service(hub, service_send::PATH)
                     .map_err(|reason| deny(hub, None, reason))?;
+                hub.has(OperationClass::C2dSends).map_err(throttled)?;
                 Ok((
                     Link::ServiceSend,
                     service_send::accept_options(hub.limits()),
@@ -109,6 +136,7 @@ impl Head {
             Wanted::Feedback => {
                 self.check_service(hub, feedback::PATH)
                     .map_err(|reason| deny(hub, None, reason))?;
+                hub.has(OperationClass::C2dSends).map_err(throttled)?;
                 let place = self.shared.feedback.enter(hub.host(), &self.signals, id);
                 Ok(locked_delivery(id, attach, Queue::Feedback(place)))
             }
@@ -145,7 +173,7 @@ impl Head {
             .certify(hub, &client)
             .and_then(|()| self.check_client(hub, &client, kind))
             .map_err(|reason| deny(hub, Some(&client), reason))?;
-        self.check_connects(hub, &client)?;
+        hub.has(class_of(kind)).map_err(throttled)?;
         let session_of_client = self
             .clients
             .entry(client.clone())
@@ -203,16 +231,20 @@ impl Head {
         })
     }
 
-    /// Whether a client's first link here is refused because a fault was asked for.
-    fn check_connects(&self, hub: &Hub, client: &ClientId) -> Result<(), Error> {
-        if self.clients.contains_key(client) {
-            return Ok(());
-        }
+    /// The refusal of a client's first link here, if a fault asks for that.
+    fn fault_refuses(&self, hub: &Hub, attach: &Attach) -> Option<Error> {
         let faults = &self.shared.faults;
-        match faults.refusal(Operation::Connects, hub.host(), Some(client)) {
-            Some(code) => Err(faulted(code)),
-            None => Ok(()),
+        if !faults.is_any() {
+            return None;
         }
+        let Ok(Wanted::Client(client, _)) = links::wanted(attach) else {
+            return None;
+        };
+        if self.clients.contains_key(&client) {
+            return None;
+        }
+        let code = faults.refusal(Operation::Connects, hub.host(), Some(&client));
+        code.map(faulted)
     }
 
     /// Whether a device or module may have such a link now. Says by whose token, and which of the clients of that name it is.
@@ -229,7 +261,7 @@ impl Head {
             hub.host(),
             &path,
             Some(client),
-            self.shared.clock.unix_s(),
+            self.shared.clock.elapsed(),
         )?;
         hub.admit(grant, client)
     }
@@ -308,7 +340,7 @@ impl Head {
     /// Whether a service may use `path` now.
     pub(super) fn check_service(&self, hub: &Hub, path: &str) -> Result<(), Denied> {
         let right = Right::ServiceConnect;
-        let now = self.shared.clock.unix_s();
+        let now = self.shared.clock.elapsed();
         let grant = self.access.check(right, hub.host(), path, None, now);
         grant.map(|_| ())
     }

@@ -143,6 +143,11 @@ impl Faults {
         table.active.clone()
     }
 
+    /// Whether any fault is active, or was lately.
+    pub fn is_any(&self) -> bool {
+        self.any.load(Ordering::Acquire)
+    }
+
     /// Whether the next operation of `client` is refused, and with which code. A share is spread evenly, the same in each run.
     pub fn refusal(
         &self,
@@ -262,7 +267,7 @@ impl Faults {
 
     /// The first thing that `look` finds at an active fault, which counts as a hit.
     fn find<T>(&self, look: impl Fn(&mut Active) -> Option<T>) -> Option<T> {
-        if !self.any.load(Ordering::Acquire) {
+        if !self.is_any() {
             return None;
         }
         let now = self.clock.unix_ms();

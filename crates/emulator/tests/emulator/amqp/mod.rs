@@ -6,6 +6,7 @@ mod certificates;
 mod client;
 mod control;
 mod events;
+mod failover;
 mod faults;
 mod links;
 mod log;
