@@ -8,6 +8,7 @@ mod kept;
 mod methods;
 mod mqtt_sessions;
 mod news;
+mod replacing;
 mod sessions;
 mod throttle;
 mod uploads;
@@ -41,6 +42,7 @@ use drawspan_segment_log::{
 };
 
 use crate::clock::Clock;
+use crate::connections::Connections;
 use crate::observe::Events;
 use crate::random::{self, NoRandomness};
 use crate::sessions::Sessions;
@@ -51,6 +53,7 @@ pub use c2d::{SendError, SettleError};
 pub use failover::{FailoverError, Lost};
 pub use methods::InvokeError;
 use mqtt_sessions::KeptSubscriptions;
+pub use replacing::Contents;
 use throttle::HeldThrottle;
 pub use throttle::{Room, ThrottleState};
 use uploads::HeldUploads;
@@ -78,6 +81,7 @@ pub struct Hub {
     subscriptions: KeptSubscriptions,
     uploads: HeldUploads,
     storage: Storage,
+    connections: Arc<Connections>,
     is_failing_over: AtomicBool,
     /// Called when the hub begins to fail over.
     failover_begins: OnceLock<Told>,
@@ -126,6 +130,8 @@ pub struct Parts {
     pub storage: Storage,
     /// `None` keeps the registry in memory only.
     pub store: Option<Arc<Store>>,
+    /// The connections of the emulator's clients.
+    pub connections: Arc<Connections>,
     /// Telemetry.
     pub log: Arc<TelemetryLog>,
 }
@@ -166,6 +172,7 @@ impl Hub {
             uploads,
             storage,
             store,
+            connections,
             log,
         } = parts;
         // Initial contents are not events of the hub.
@@ -193,6 +200,7 @@ impl Hub {
             subscriptions: KeptSubscriptions::from_stored(mqtt_sessions),
             uploads: HeldUploads::new(uploads),
             storage,
+            connections,
             is_failing_over: AtomicBool::new(false),
             failover_begins: OnceLock::new(),
             feedback_waits: OnceLock::new(),
@@ -452,7 +460,8 @@ impl Hub {
             }
             spec
         });
-        self.ensure(specs).await
+        let specs: Vec<_> = specs.collect();
+        self.ensure(specs.into_iter()).await
     }
 
     /// Creates the devices of these that there are not yet.
