@@ -82,6 +82,7 @@ operations! {
     ListDevices: GET "/devices";
     Register: POST "/devices/{deviceId}/registration";
     GetCurrentConnectionStatus: GET "/devices/{deviceId}/connectionStatus";
+    StreamConnectionStatus: GET "/connectionStatus/stream";
     Resync: POST "/devices/{deviceId}/resync";
     GetDiagnostics: GET "/devices/{deviceId}/diagnostics";
     DeleteDevice: DELETE "/devices/{deviceId}";

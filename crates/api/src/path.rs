@@ -8,7 +8,13 @@ use axum::http::uri::PathAndQuery;
 const DEVICES: &str = "devices";
 
 /// First segments under which the API key is asked for.
-const PROTECTED: [&str; 4] = [DEVICES, "messages", "subscriptions", "deadletters"];
+const PROTECTED: [&str; 5] = [
+    DEVICES,
+    "messages",
+    "subscriptions",
+    "deadletters",
+    "connectionstatus",
+];
 
 /// Whether the path lies where the API key is asked for.
 #[must_use]

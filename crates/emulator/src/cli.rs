@@ -21,6 +21,7 @@ use crate::device_range;
 use crate::emulator::Emulator;
 use crate::lifecycle_args::LifecycleArgs;
 use crate::limit_args::LimitArgs;
+use crate::pictures::{self, PictureArgs, PictureError};
 use crate::retention::RetentionArgs;
 use crate::start_error::StartError;
 use crate::tail::{self, Paint};
@@ -153,9 +154,9 @@ pub struct EmulatorArgs {
     #[arg(long, value_name = "CODE", default_value_t = UNSUPPORTED_PROTOCOL_VERSION, value_parser = clap::value_parser!(u8).range(128..))]
     mqtt5_reason: u8,
     #[command(flatten)]
-    lifecycle: LifecycleArgs,
-    #[command(flatten)]
     limits: LimitArgs,
+    #[command(flatten)]
+    lifecycle: LifecycleArgs,
     #[command(flatten)]
     retention: RetentionArgs,
     /// Print a line for every message that reaches a hub
@@ -171,6 +172,8 @@ enum EmulatorCommand {
     Cert(CertCommand),
     /// Ask something of a running emulator: cause faults, change limits and time, observe, reset
     Ctl(Box<CtlArgs>),
+    /// Draw what the rules of a hub do in the course of time
+    Picture(PictureArgs),
 }
 
 /// The mistakes in a command line.
@@ -193,6 +196,9 @@ pub enum CommandError {
     /// No certificate was made.
     #[error(transparent)]
     Cert(#[from] CertError),
+    /// No picture was drawn.
+    #[error(transparent)]
+    Picture(#[from] PictureError),
     /// A running emulator does not do what was asked.
     #[error(transparent)]
     Ctl(CtlError),
@@ -221,6 +227,7 @@ pub async fn run(args: EmulatorArgs) -> Result<(), CommandError> {
     let text = match &args.command {
         Some(EmulatorCommand::Cert(command)) => Some(cert::run(command)?),
         Some(EmulatorCommand::Ctl(args)) => Some(ctl::run(args).await?),
+        Some(EmulatorCommand::Picture(args)) => Some(pictures::run(args)?),
         None => None,
     };
     if let Some(text) = text {

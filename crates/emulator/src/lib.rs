@@ -22,6 +22,7 @@ mod lifecycle_args;
 mod limit_args;
 pub mod limits;
 mod mqtts;
+mod pictures;
 mod retention;
 mod server;
 mod start_error;

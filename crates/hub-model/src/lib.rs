@@ -18,7 +18,7 @@ pub mod module;
 pub mod modules;
 pub mod policy;
 pub mod registry;
-mod session_end;
+pub mod session_end;
 #[cfg(test)]
 mod tests;
 pub mod throttle;

@@ -75,7 +75,7 @@ impl DisconnectReason {
             Self::DeviceDeleted => ErrorCode::DEVICE_NOT_FOUND,
             Self::ModuleDeleted => ErrorCode::MODULE_NOT_FOUND,
             Self::AccessRevoked => ErrorCode::UNAUTHORIZED,
-            Self::Throttled => ErrorCode::THROTTLING_EXCEPTION,
+            Self::Throttled => ErrorCode::THROTTLE_BACKLOG_LIMIT_EXCEEDED,
             Self::QuotaExceeded => ErrorCode::QUOTA_EXCEEDED,
             Self::ClientFault => ErrorCode::GENERIC_BAD_REQUEST,
             Self::FailingOver => ErrorCode::HUB_FAILING_OVER,
@@ -112,8 +112,8 @@ mod tests {
         same(Why::DeviceDeleted, 404_001);
         same(Why::ModuleDeleted, 404_010);
         same(Why::AccessRevoked, 401_003);
-        same(Why::FailingOver, 404_012);
-        same(Why::Throttled, 429_001);
+        same(Why::Throttled, 429_002);
         same(Why::QuotaExceeded, 403_002);
+        same(Why::FailingOver, 404_012);
     }
 }

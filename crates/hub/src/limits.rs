@@ -65,6 +65,11 @@ pub const DPS_POLLS_PERIOD_S: u64 = 10;
 
 /// Characters kept of what a hub says about a failure.
 pub const FAILURE_MESSAGE_MAX_CHARS: usize = 256;
+/// Characters kept of an AMQP condition that a hub names.
+pub const CONDITION_MAX_CHARS: usize = 64;
+/// How far a device's clock may be off before the hub refuses its tokens, in seconds (Azure article "troubleshoot IoT Hub error
+/// codes", 401003).
+pub const CLOCK_TOLERANCE_S: u64 = 300;
 
 /// Most units of an F1 hub, of a level 1 or 2 hub, and of a level 3 hub.
 const UNITS_MAX: [u32; 3] = [1, 200, 10];

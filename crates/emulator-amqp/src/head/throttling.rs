@@ -204,12 +204,13 @@ impl Head {
         let answer = match admission {
             Admission::Now => self.twins.take(request),
             Admission::At(at) => {
+                let class = request.class().unwrap_or(OperationClass::TwinUpdates);
                 let (client, refused) = (request.client().clone(), request.to_refuse());
                 let held = Held::Twin(request);
                 if self.waiting.hold(hub, at, payload.len(), held) {
                     return;
                 }
-                let why = hub.refuse_for_room(&client, OperationClass::TwinUpdates);
+                let why = hub.refuse_for_room(&client, class);
                 Some(refused.refusal(why.code, throttled_text(why.code)))
             }
             Admission::Refused(why) => {

@@ -42,8 +42,8 @@ pub(super) struct Device {
     keeps: bool,
     messages: Messages,
     methods: Methods,
-    will: Option<Will>,
-    model_id: Option<String>,
+    pub(super) will: Option<Will>,
+    pub(super) model_id: Option<String>,
     /// What it sent, until it is stored together.
     pub(super) arrived: Vec<NewRecord>,
     /// To be acknowledged then.
@@ -138,34 +138,6 @@ impl Device {
         self.hub.detach(&self.id, &self.session, reason, |_| true);
     }
 
-    /// The client says goodbye: its will is void.
-    pub(super) fn forget_will(&mut self) {
-        self.will = None;
-    }
-
-    fn publish_will(&mut self, will: Will) {
-        let Some(Published::Telemetry { sender, bag }) = Published::parse(&will.topic) else {
-            return tracing::info!(client = %self.id, "a will is for a topic that a hub has not, and is dropped");
-        };
-        if !self.is(&sender) {
-            return tracing::info!(client = %self.id, "a will is for another client, and is dropped");
-        }
-        let kind = Kind {
-            retain: will.retain,
-            will: true,
-            model_id: self.model_id.as_deref(),
-        };
-        match telemetry::message(bag, will.payload, kind) {
-            Ok(message) => {
-                let record = self.record(message.to_bytes());
-                if let Err(error) = self.hub.ingest(&[record]) {
-                    tracing::error!(hub = %self.hub.host(), %error, "a will could not be stored");
-                }
-            }
-            Err(error) => tracing::info!(client = %self.id, %error, "a will is dropped"),
-        }
-    }
-
     // What the client sends.
 
     /// Takes a message.
@@ -245,7 +217,7 @@ impl Device {
         Ok((self.record(message.to_bytes()), bytes))
     }
 
-    fn record(&self, message: Bytes) -> NewRecord {
+    pub(super) fn record(&self, message: Bytes) -> NewRecord {
         NewRecord {
             device_id: self.id.device.clone(),
             module_id: self.id.module.clone(),
@@ -317,7 +289,7 @@ impl Device {
     }
 
     /// Whether a topic names this client.
-    fn is(&self, sender: &Sender<'_>) -> bool {
+    pub(super) fn is(&self, sender: &Sender<'_>) -> bool {
         let ClientId { device, module } = &self.id;
         sender.is(device.as_str(), module.as_ref().map(ModuleId::as_str))
     }

@@ -13,6 +13,7 @@ mod registration;
 mod telemetry;
 mod throttling;
 mod twin;
+mod will;
 
 use std::sync::Arc;
 use std::time::Duration;

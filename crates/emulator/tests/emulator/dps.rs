@@ -253,6 +253,29 @@ async fn a_limit_is_kept_where_one_is_given() {
 }
 
 #[tokio::test]
+async fn a_device_may_poll_five_times_in_ten_seconds() {
+    let mut config = provisioning();
+    config.rate_limits.apply("S1").unwrap();
+    let running = Emulator::start(config).await.unwrap();
+    let token = token("a", &key(5).derive("a"));
+    let operation = register(&running, "a", &token).await.json()["operationId"].clone();
+    let operation = operation.as_str().unwrap();
+    // More than five within the ten seconds, whatever the machine does meanwhile.
+    let mut throttled = None;
+    for _ in 0..200 {
+        let answer = poll(&running, "a", operation, &token).await;
+        if answer.status != 200 {
+            throttled = Some(answer);
+            break;
+        }
+    }
+    let answer = throttled.unwrap();
+    assert_eq!(answer.json()["errorCode"], 429_001, "{answer:?}");
+    let wait: u32 = answer.header("retry-after").unwrap().parse().unwrap();
+    assert!((1..=2).contains(&wait), "{wait}");
+}
+
+#[tokio::test]
 async fn registrations_and_keys_outlive_the_process() {
     let folder = tempfile::tempdir().unwrap();
     let kept = |group: &str| {

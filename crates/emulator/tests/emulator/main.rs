@@ -13,6 +13,7 @@ mod clock;
 mod dps;
 mod https;
 mod lifecycle;
+mod limits;
 mod modules;
 mod support;
 mod twins;

@@ -9,8 +9,8 @@ use super::verb::Verb;
 
 /// All verbs, in the order of the help.
 pub(super) const VERBS: &[&Verb] = &[
-    &clock::CLOCK,
     &limits::LIMITS,
+    &clock::CLOCK,
     &devices::DISABLE,
     &devices::ENABLE,
     &hubs::MOVE,
