@@ -22,7 +22,7 @@ const MAY_USE: &[(&str, &[&str], &[&str])] = &[
     ("drawspan-gateway", &["bridge", "hub", "metrics", "store"], &[]),
     ("drawspan-metrics", &[], &[]),
     ("drawspan-client", &["amqp", "hub", "net"], &["emulator"]),
-    ("drawspan-emulator", &["amqp", "emulator-amqp", "emulator-hub", "hub", "hub-model", "hub-store", "mqtt", "net", "segment-log", "state"], &[]),
+    ("drawspan-emulator", &["amqp", "chart", "emulator-amqp", "emulator-hub", "hub", "hub-model", "hub-store", "mqtt", "net", "segment-log", "state"], &[]),
     ("drawspan-emulator-amqp", &["amqp", "emulator-hub", "hub", "hub-model", "hub-store", "net", "segment-log"], &[]),
     ("drawspan-emulator-hub", &["amqp", "hub", "hub-model", "hub-store", "mqtt", "net", "segment-log"], &[]),
     ("drawspan-hub-store", &["hub", "hub-model", "state"], &[]),

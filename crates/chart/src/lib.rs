@@ -9,5 +9,5 @@ mod style;
 mod timeline;
 
 pub use error::ChartError;
-pub use lines::{Axis, Lines, Mark, Series};
+pub use lines::{Axis, Lines, Mark, Series, number};
 pub use timeline::{Lane, Span, Timeline, Tone};

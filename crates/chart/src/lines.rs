@@ -141,7 +141,7 @@ impl Lines {
 }
 
 /// A number as people read it: no digits that say nothing, thousands apart.
-pub(crate) fn number(value: f64) -> String {
+pub fn number(value: f64) -> String {
     if value.fract() != 0.0 {
         return format!("{value:.1}");
     }

@@ -121,7 +121,7 @@ where
     let peer = reached.peer;
     let clock = drawspan_net::Clock::start();
     let mut engine = Connection::server(engine_config(), sasl::mechanisms(), clock.now());
-    let mut changes = shared.clock.changes();
+    let (mut changes, mut failovers) = (shared.clock.changes(), shared.hubs.failovers());
     engine.set_pace(shared.clock.scale(), clock.now());
     let mut head = Head::new(shared, reached, Arc::clone(&signals));
     let ended = {
@@ -135,6 +135,8 @@ where
                     break driven.await;
                 }
                 () = changes.changed() => signals.wake(),
+                () = failovers.begun() => signals.wake(),
+                never = signals.ring() => match never {},
             }
         }
     };

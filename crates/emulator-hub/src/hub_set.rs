@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 use drawspan_hub::HostName;
+use tokio::sync::watch;
 
 use crate::hub::Hub;
 
@@ -12,7 +13,13 @@ use crate::hub::Hub;
 pub struct HubSet {
     hubs: Arc<[Arc<Hub>]>,
     dps_name: Option<HostName>,
+    /// How many failovers have begun.
+    failovers: watch::Receiver<u64>,
 }
+
+/// Says when one of the hubs begins to fail over.
+#[derive(Clone, Debug)]
+pub struct Failovers(watch::Receiver<u64>);
 
 /// The meaning of a name.
 #[derive(Clone, Debug)]
@@ -28,10 +35,24 @@ pub enum Served {
 impl HubSet {
     /// These hubs, with the provisioning service at a name of its own or at every name.
     pub fn new(hubs: Vec<Arc<Hub>>, dps_name: Option<HostName>) -> Self {
+        let (begun, failovers) = watch::channel(0);
+        let begun = Arc::new(begun);
+        for hub in &hubs {
+            let begun = Arc::clone(&begun);
+            hub.tell_of_failover(move || begun.send_modify(|count| *count += 1));
+        }
         Self {
             hubs: hubs.into(),
             dps_name,
+            failovers,
         }
+    }
+
+    /// Notice of failovers from now on.
+    pub fn failovers(&self) -> Failovers {
+        let mut failovers = self.failovers.clone();
+        failovers.mark_unchanged();
+        Failovers(failovers)
     }
 
     /// All hubs, in the order of the configuration.
@@ -87,6 +108,16 @@ impl HubSet {
         self.dps_name
             .as_ref()
             .is_some_and(|dps| dps.as_str().eq_ignore_ascii_case(name))
+    }
+}
+
+impl Failovers {
+    /// Waits for the next one. Safe to be dropped and called again.
+    pub async fn begun(&mut self) {
+        if self.0.changed().await.is_err() {
+            // The hubs are gone.
+            std::future::pending::<()>().await;
+        }
     }
 }
 

@@ -28,6 +28,13 @@ pub const REFUSAL_TEXT_CHARS: usize = 200;
 /// Addresses whose user was already told how to trust the authority.
 pub const UNTRUSTING_PEERS_MAX: usize = 1_024;
 
+/// Longest failover of a hub: Microsoft names up to 26 hours.
+pub const FAILOVER_MAX_S: u64 = 26 * 60 * 60;
+/// How long a hub fails over when nothing is said about it.
+pub const FAILOVER_S: u64 = 30;
+/// Moves of devices that the provisioning service keeps.
+pub const MOVES_MAX: usize = 100_000;
+
 /// Messages in one batch.
 pub const BATCH_MESSAGES_MAX: usize = 500;
 /// Pause of a reader's link while much waits to be written.
@@ -41,6 +48,11 @@ pub const TOKEN_SWEEP_MAX_MS: u64 = 24 * 60 * 60 * 1_000;
 pub const AMQP_SILENCE_MS: u32 = 255_000;
 /// Method calls and the like that may wait for one connection's task.
 pub const PUSHES_MAX: usize = 4_096;
+
+/// Bytes of all operations of a hub that wait because of its rates; further ones are refused.
+pub const THROTTLED_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// The same of one connection.
+pub const THROTTLED_CONNECTION_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// Messages to devices are looked after at least this often, in case the time of day is set.
 pub const KEEP_MESSAGES_MS: u64 = 60_000;

@@ -20,6 +20,8 @@ use crate::control::ctl::{self, CtlArgs, CtlError};
 use crate::device_range;
 use crate::emulator::Emulator;
 use crate::lifecycle_args::LifecycleArgs;
+use crate::limit_args::LimitArgs;
+use crate::pictures::{self, PictureArgs, PictureError};
 use crate::retention::RetentionArgs;
 use crate::start_error::StartError;
 use crate::tail::{self, Paint};
@@ -48,6 +50,10 @@ Examples:
   A device that proves itself by a certificate, and the certificate:
     drawspan emulator --state ./emulator --x509-device sensor-2
     drawspan emulator cert device sensor-2 --state ./emulator
+
+  A hub with the limits of two units of S1, and one with limits of your own:
+    drawspan emulator --sku S1 --units 2 --device sensor-1
+    drawspan emulator --limit d2c=5/s --limit burst.d2c=0 --device sensor-1
 
   A tenth of all token renewals fail, and the sessions of one device are
   stalled:
@@ -148,6 +154,8 @@ pub struct EmulatorArgs {
     #[arg(long, value_name = "CODE", default_value_t = UNSUPPORTED_PROTOCOL_VERSION, value_parser = clap::value_parser!(u8).range(128..))]
     mqtt5_reason: u8,
     #[command(flatten)]
+    limits: LimitArgs,
+    #[command(flatten)]
     lifecycle: LifecycleArgs,
     #[command(flatten)]
     retention: RetentionArgs,
@@ -164,6 +172,8 @@ enum EmulatorCommand {
     Cert(CertCommand),
     /// Ask something of a running emulator: cause faults, change limits and time, observe, reset
     Ctl(Box<CtlArgs>),
+    /// Draw what the rules of a hub do in the course of time
+    Picture(PictureArgs),
 }
 
 /// The mistakes in a command line.
@@ -186,6 +196,9 @@ pub enum CommandError {
     /// No certificate was made.
     #[error(transparent)]
     Cert(#[from] CertError),
+    /// No picture was drawn.
+    #[error(transparent)]
+    Picture(#[from] PictureError),
     /// A running emulator does not do what was asked.
     #[error(transparent)]
     Ctl(CtlError),
@@ -214,6 +227,7 @@ pub async fn run(args: EmulatorArgs) -> Result<(), CommandError> {
     let text = match &args.command {
         Some(EmulatorCommand::Cert(command)) => Some(cert::run(command)?),
         Some(EmulatorCommand::Ctl(args)) => Some(ctl::run(args).await?),
+        Some(EmulatorCommand::Picture(args)) => Some(pictures::run(args)?),
         None => None,
     };
     if let Some(text) = text {
@@ -271,6 +285,7 @@ impl EmulatorArgs {
             ..Provisioning::default()
         };
         self.x509.apply(&mut config, &mut errors);
+        self.limits.apply(&mut config, &mut errors);
         config.group_key = self
             .group_key
             .and_then(|text| check(&mut errors, "group-key", SymmetricKey::from_base64(&text)));

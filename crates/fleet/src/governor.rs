@@ -14,6 +14,26 @@ use crate::hub_health::HubHealth;
 
 pub use pacer::{Pace, Pacer};
 
+/// An attempt that a hub answered, or did not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Opening {
+    /// When it had its permit.
+    pub permitted: Duration,
+    /// When the hub was asked: it may have waited for its connection.
+    pub asked: Duration,
+}
+
+impl Opening {
+    /// On a connection that stands.
+    #[must_use]
+    pub const fn at(now: Duration) -> Self {
+        Self {
+            permitted: now,
+            asked: now,
+        }
+    }
+}
+
 /// Paces the attempts to connect to one hub.
 #[derive(Debug, Clone)]
 pub struct Governor {
@@ -58,15 +78,15 @@ impl Governor {
         )
     }
 
-    /// The hub took a device, or said that it does not know it, after an attempt that began at that time, if that is known:
-    /// a pace that is learned may grow, or shrinks where the hub took longer than it did before.
-    pub fn accepted(&mut self, began: Option<Duration>, now: Duration) {
-        self.pacer.accepted(began, now);
+    /// The hub took a device, or said that it does not know it, after an attempt of which this is known: a pace that is learned may
+    /// grow, or shrinks where the hub took longer than it did before.
+    pub fn accepted(&mut self, opening: Option<Opening>, now: Duration) {
+        self.pacer.accepted(opening, now);
     }
 
-    /// An attempt that began at that time was left without an answer: a pace that is learned shrinks.
-    pub fn timed_out(&mut self, began: Duration, now: Duration) {
-        self.pacer.timed_out(began, now);
+    /// An attempt was left without an answer: a pace that is learned shrinks.
+    pub fn timed_out(&mut self, opening: Opening, now: Duration) {
+        self.pacer.timed_out(opening, now);
     }
 
     /// The hub throttles: a pace that is learned shrinks.
@@ -146,7 +166,7 @@ mod tests {
                     if this_second.1 > limit {
                         governor.throttled(now);
                     } else {
-                        governor.accepted(Some(now), now);
+                        governor.accepted(Some(Opening::at(now)), now);
                         count += 1;
                     }
                 }

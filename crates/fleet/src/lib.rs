@@ -5,6 +5,7 @@
 //! * [`governor`]: permits to connect, at the pace of one hub, under its [`hub_health`] and its [`credential_breaker`].
 //! * [`rate_limiter`], [`paces`]: the rates that a hub accepts, shared by all senders.
 //! * [`send_quota`]: the messages that are sent to a hub whose daily quota is used up.
+//! * [`usage`]: what each device has used today, and its limits.
 //! * [`resend`]: when a refused request is sent again.
 //! * [`ledger`]: the assignment of devices to AMQP connections.
 //! * [`time`]: time and chance as arguments.
@@ -27,6 +28,7 @@ pub mod rate_limiter;
 pub mod resend;
 pub mod send_quota;
 pub mod time;
+pub mod usage;
 
 pub use credential_scope::CredentialScope;
 pub use device::{Act, Device, Effect, Effects, Epoch, Input, State, Why};

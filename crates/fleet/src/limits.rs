@@ -89,13 +89,29 @@ pub(crate) const LEARNED_INTERVAL_MIN: Duration = Duration::from_micros(20);
 /// … and shrinks no further than this: one per second.
 pub(crate) const LEARNED_INTERVAL_MAX: Duration = Duration::from_secs(1);
 /// After the hub has throttled it does not grow for that long.
-pub(crate) const THROTTLED_PAUSE: Duration = Duration::from_secs(60);
-/// Attempts of which the shortest says how long they take now.
+pub(crate) const THROTTLED_PAUSE: Duration = Duration::from_secs(10);
+/// Answers that say something about a hub.
 pub(crate) const LEARNING_SAMPLES: usize = 8;
-/// Attempts wait for each other at a hub when they take so many times as long as the shortest …
-pub(crate) const OPEN_TIME_RISE_FACTOR: u32 = 3;
-/// … and this in addition.
-pub(crate) const OPEN_TIME_RISE: Duration = Duration::from_millis(300);
+/// An answer is late when it takes this, or a quarter of the shortest time if that is more, longer than the shortest.
+pub(crate) const LATE_AFTER_MIN: Duration = Duration::from_millis(50);
+/// Answers that are late for so long are late because devices wait for each other at the hub.
+pub(crate) const LATE_RUN: Duration = Duration::from_millis(100);
+/// While answers are late, the pace is the hub's limit less the part of this time, in seconds, by which they are late: …
+pub(crate) const DRAIN_TIME_S: f64 = 5.0;
+/// … at least this part of the limit, …
+pub(crate) const DRAIN_MIN: f64 = 0.1;
+/// … and at most this.
+pub(crate) const DRAIN_MAX: f64 = 0.9;
+/// When answers are on time again the pace is this part of the hub's limit, …
+pub(crate) const CRUISE_START: f64 = 0.97;
+/// … and grows by this part of it per second, …
+pub(crate) const CRUISE_GROWTH_PER_S: f64 = 0.004;
+/// … up to this part. If answers are on time there, the limit has become a higher one.
+pub(crate) const CRUISE_LIMIT: f64 = 1.1;
+/// Then the pace grows by this part of it, each time that half of a second's permits are answered in time.
+pub(crate) const SEARCH_AGAIN_GROWTH: f64 = 0.25;
+/// While an attempt takes longer than this from its permit on, a search is as many times slower.
+pub(crate) const SEARCH_WAY: Duration = Duration::from_millis(500);
 /// Number of different devices whose credentials were refused …
 pub const BREAKER_DEVICES: usize = 20;
 /// … within that time, and none accepted: the fault is not theirs.
@@ -128,3 +144,8 @@ pub const THROTTLED_RESEND_WAIT: Duration = Duration::from_secs(1);
 pub const SPARE_CONNECTIONS: usize = 10;
 /// Background reads per second if the size of the hub is unknown: half of what the smallest hub accepts.
 pub const CATCH_UPS_PER_S: u32 = 50;
+
+/// Devices whose use of a day is remembered; one costs about 110 bytes.
+pub const MAX_USED_DEVICES: usize = 1_000_000;
+/// So much of a device's rate may be sent at once; at least one message.
+pub const DEVICE_BURST: Duration = Duration::from_secs(1);

@@ -12,6 +12,7 @@ use crate::access::Denied;
 use crate::client_id::ClientId;
 use crate::dps::Substatus;
 pub use crate::session_end::{DisconnectReason, Protocol};
+use crate::throttle::OperationClass;
 use crate::uploads::NotificationEnd;
 
 /// An event, with when and where it happened.
@@ -46,6 +47,17 @@ pub enum HubEvent {
         client: ClientId,
         protocol: Protocol,
     },
+    /// The hub fails over to another region for so many seconds: connections end, new ones are refused (404012), and messages to devices
+    /// and feedback on them are lost.
+    HubFailingOver {
+        seconds: u64,
+        messages: usize,
+        feedback: usize,
+    },
+    /// The hub is served again.
+    HubFailedOver,
+    /// A device went to another hub with its twin. It was deleted at this one.
+    DeviceMoved { device: DeviceId, to: HostName },
     /// A token was not accepted.
     AuthenticationFailed { reason: Denied },
     /// A caller with an accepted token, or without one, is not authorized for its request.
@@ -166,7 +178,19 @@ pub enum HubEvent {
         registration: RegistrationId,
         code: u32,
     },
-    /// The provisioning service did not register a device, because too many register.
+    /// Operations were not taken, because they are above a rate of the hub.
+    Throttled {
+        client: Option<ClientId>,
+        class: OperationClass,
+        code: ErrorCode,
+    },
+    /// Operations were not taken, because the hub's daily quota is used up.
+    QuotaExceeded {
+        client: Option<ClientId>,
+        class: OperationClass,
+    },
+
+    /// The provisioning service did not answer a device, because it is asked too often.
     RegistrationThrottled {
         registration: RegistrationId,
         retry_after_s: u32,
@@ -180,6 +204,9 @@ impl HubEvent {
             Self::DeviceConnected { .. } => "deviceConnected",
             Self::DeviceDisconnected { .. } => "deviceDisconnected",
             Self::TokenExpired { .. } => "tokenExpired",
+            Self::HubFailingOver { .. } => "hubFailingOver",
+            Self::HubFailedOver => "hubFailedOver",
+            Self::DeviceMoved { .. } => "deviceMoved",
             Self::AuthenticationFailed { .. } => "authenticationFailed",
             Self::AccessDenied { .. } => "accessDenied",
             Self::DeviceCreated { .. } => "deviceCreated",
@@ -218,6 +245,8 @@ impl HubEvent {
             Self::RegistrationAssigned { .. } => "registrationAssigned",
             Self::RegistrationRefused { .. } => "registrationRefused",
             Self::RegistrationThrottled { .. } => "registrationThrottled",
+            Self::Throttled { .. } => "throttled",
+            Self::QuotaExceeded { .. } => "quotaExceeded",
         }
     }
 
@@ -229,6 +258,7 @@ impl HubEvent {
             | Self::DeviceEnabled { device }
             | Self::DeviceDisabled { device }
             | Self::DeviceDeleted { device }
+            | Self::DeviceMoved { device, .. }
             | Self::C2dEnqueued { device, .. }
             | Self::C2dRefused { device, .. }
             | Self::C2dDelivered { device, .. }
@@ -279,8 +309,13 @@ impl HubEvent {
             | Self::MethodAnswered { client, .. }
             | Self::MethodTimedOut { client, .. }
             | Self::MethodFailed { client, .. } => Some(client),
-            Self::AccessDenied { client, .. } => client.as_ref(),
-            Self::AuthenticationFailed { .. }
+            Self::AccessDenied { client, .. }
+            | Self::Throttled { client, .. }
+            | Self::QuotaExceeded { client, .. } => client.as_ref(),
+            Self::HubFailingOver { .. }
+            | Self::HubFailedOver
+            | Self::DeviceMoved { .. }
+            | Self::AuthenticationFailed { .. }
             | Self::DeviceCreated { .. }
             | Self::DeviceUpdated { .. }
             | Self::DeviceEnabled { .. }
@@ -330,7 +365,17 @@ impl fmt::Display for HubEvent {
             Self::AuthenticationFailed { reason } | Self::AccessDenied { reason, .. } => {
                 write!(f, "reason={reason:?}")
             }
-            Self::DeviceCreated { .. }
+            Self::HubFailingOver {
+                seconds,
+                messages,
+                feedback,
+            } => write!(
+                f,
+                "seconds={seconds} messages={messages} feedback={feedback}"
+            ),
+            Self::DeviceMoved { to, .. } => write!(f, "to={to}"),
+            Self::HubFailedOver
+            | Self::DeviceCreated { .. }
             | Self::DeviceUpdated { .. }
             | Self::DeviceEnabled { .. }
             | Self::DeviceDisabled { .. }
@@ -402,6 +447,8 @@ impl fmt::Display for HubEvent {
                 f,
                 "registration={registration} retry_after_s={retry_after_s}"
             ),
+            Self::Throttled { class, code, .. } => write!(f, "class={class} code={code}"),
+            Self::QuotaExceeded { class, .. } => write!(f, "class={class}"),
         }
     }
 }

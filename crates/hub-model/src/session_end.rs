@@ -36,6 +36,10 @@ pub enum DisconnectReason {
     ModuleDeleted,
     /// Its token does not allow the session any more, for instance because keys were exchanged.
     AccessRevoked,
+    /// It was above a rate of the hub.
+    Throttled,
+    /// It sent more than the hub's daily quota has left.
+    QuotaExceeded,
     /// The client broke the protocol's rules, or did not take what was sent to it.
     ClientFault,
     /// The hub fails over to another region.
@@ -71,6 +75,8 @@ impl DisconnectReason {
             Self::DeviceDeleted => ErrorCode::DEVICE_NOT_FOUND,
             Self::ModuleDeleted => ErrorCode::MODULE_NOT_FOUND,
             Self::AccessRevoked => ErrorCode::UNAUTHORIZED,
+            Self::Throttled => ErrorCode::THROTTLE_BACKLOG_LIMIT_EXCEEDED,
+            Self::QuotaExceeded => ErrorCode::QUOTA_EXCEEDED,
             Self::ClientFault => ErrorCode::GENERIC_BAD_REQUEST,
             Self::FailingOver => ErrorCode::HUB_FAILING_OVER,
             Self::HubStopped => ErrorCode::CONNECTION_FORCEFULLY_CLOSED_ON_FAULT_INJECTION,
@@ -106,6 +112,8 @@ mod tests {
         same(Why::DeviceDeleted, 404_001);
         same(Why::ModuleDeleted, 404_010);
         same(Why::AccessRevoked, 401_003);
+        same(Why::Throttled, 429_002);
+        same(Why::QuotaExceeded, 403_002);
         same(Why::FailingOver, 404_012);
     }
 }

@@ -70,11 +70,32 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         scripts: &[Node("refusals.js", &[])],
     },
     Scenario {
+        name: "limits",
+        about: "azure-iot-device of Node and Python, and azure-iothub, meet rates and the daily quota over each transport: what waits is taken, what is refused has a class",
+        servers: &[Emulator],
+        drive: None,
+        scripts: &[Node("limits.js", &[]), Python("limits.py", &[])],
+    },
+    Scenario {
         name: "node-renewals",
         about: "azure-iot-device renews its tokens over each transport; messages, methods and telemetry go on",
         servers: &[Emulator],
         drive: None,
         scripts: &[Node("renewals.js", &[])],
+    },
+    Scenario {
+        name: "node-lifetimes",
+        about: "azure-iot-device that renews stays connected over each transport, and with a token that ends is cut in the documented order, at scale 1 and when the clock is advanced",
+        servers: &[ByScripts],
+        drive: None,
+        scripts: &[Node("lifetimes.js", &[])],
+    },
+    Scenario {
+        name: "python-lifetimes",
+        about: "azure-iot-device of Python that renews stays connected over MQTT, in WebSockets as well, and with a token that ends is cut in the documented order, at scale 1 and when the clock is advanced",
+        servers: &[ByScripts],
+        drive: None,
+        scripts: &[Python("lifetimes.py", &[])],
     },
     Scenario {
         name: "node-registry",

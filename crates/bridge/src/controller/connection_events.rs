@@ -44,6 +44,17 @@ impl<P: Platform> Controller<P> {
         }
     }
 
+    /// A connection stands. Its devices have waited for that, and ask the hub from now on.
+    pub(super) fn connection_ready(&mut self, hub: ServiceId, key: ConnectionKey) {
+        self.fleet.reached(hub);
+        let pool = self.pools.get(&hub);
+        for index in pool.map_or(&[][..], |pool| pool.members(key)) {
+            if let Some(attempt) = self.fleet.attempt(*index) {
+                self.fleet.is_asked(attempt, self.now.monotonic);
+            }
+        }
+    }
+
     fn opened(&mut self, attempt: AttemptId, session: P::Session, route: P::Route) {
         let index = attempt.device;
         self.fleet.opened(attempt, self.now);

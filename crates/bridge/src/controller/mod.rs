@@ -218,7 +218,7 @@ impl<P: Platform> Controller<P> {
         match input {
             Input::Request(request) => self.request(request),
             Input::Connection { hub, key, event } => match event {
-                ConnectionEvent::Ready => self.fleet.reached(hub),
+                ConnectionEvent::Ready => self.connection_ready(hub, key),
                 ConnectionEvent::Ended(failure) => self.connection_ended(hub, key, failure),
             },
             Input::Unanswered(hub, failure) => self.fleet.request_ended(hub, failure.as_ref()),

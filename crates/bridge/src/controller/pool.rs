@@ -137,6 +137,11 @@ impl Pool {
         Leaving { moved, is_empty }
     }
 
+    /// The devices on a connection.
+    pub(super) fn members(&self, key: ConnectionKey) -> &[u32] {
+        self.members.get(&key).map_or(&[], Vec::as_slice)
+    }
+
     /// The hub takes no more tokens on a connection.
     pub(super) fn filled(&mut self, key: ConnectionKey, now: Duration) {
         self.ledger.filled(key, now);

@@ -32,6 +32,12 @@ impl Head {
             connection.close(Some(error), now);
             return;
         }
+        if self.hub.as_ref().is_some_and(|hub| hub.is_failing_over()) && self.closing.is_none() {
+            self.closing = Some(DisconnectReason::FailingOver);
+            connection.close(Some(failing_over()), now);
+            return;
+        }
+        self.release(connection, now);
         for notice in self.signals.take_notices() {
             match notice {
                 Notice::DeviceTaken(link) => {
@@ -164,6 +170,16 @@ impl Head {
             })
         }
     }
+}
+
+/// What clients are told while their hub fails over.
+pub(super) fn failing_over() -> Error {
+    let text = "the hub is failing over to another region";
+    refusal(
+        condition::CONNECTION_FORCED,
+        ErrorCode::HUB_FAILING_OVER,
+        text,
+    )
 }
 
 /// The reason of a disconnect for the client whose session ends for lack of a right.

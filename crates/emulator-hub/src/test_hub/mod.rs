@@ -8,6 +8,7 @@ pub mod witness;
 
 use std::sync::Arc;
 
+use drawspan_hub::limits::Rate;
 use drawspan_hub::{DeviceId, HostName, ModuleId, SymmetricKey, sas};
 use drawspan_hub_model::blobs::{Blobs, Kept};
 use drawspan_hub_model::device::{DeviceSpec, Fresh};
@@ -17,6 +18,7 @@ use drawspan_hub_model::limits::Limits;
 use drawspan_hub_model::module::ModuleSpec;
 use drawspan_hub_model::policy::Policies;
 use drawspan_hub_model::registry::{Change, Registry};
+use drawspan_hub_model::throttle::{OperationClass, RateLimits};
 use drawspan_hub_model::uploads::Uploads;
 use drawspan_hub_model::x509::Authorities;
 use drawspan_segment_log::{LogLimits, TelemetryLog};
@@ -65,6 +67,7 @@ pub fn hub_watched(
         events: Events::new(clock.clone(), observers),
         clock,
         limits,
+        rate_limits: RateLimits::default(),
         created_unix_ms: 0,
         policies: Policies { key: key(1) },
         groups: ConsumerGroups::new(&[], &Limits::default()).unwrap(),
@@ -103,6 +106,13 @@ pub fn dps_with(
     individual: Vec<Enrollment>,
 ) -> Arc<Dps> {
     let clock = Clock::system();
+    let limits = match registrations_per_minute {
+        Some(rate) => RateLimits::default().with_rate(
+            OperationClass::DpsRegistrations,
+            Rate::per_minute(rate.into()),
+        ),
+        None => RateLimits::default(),
+    };
     let group = Group {
         name: "meters".into(),
         primary: key(5),
@@ -115,6 +125,7 @@ pub fn dps_with(
         enrollments: Enrollments::new(vec![group.clone().into()], individual),
         groups: vec![group],
         hubs: vec![Arc::clone(hub)],
+        moves: dps::Moves::default(),
         retry_after_s: 3,
         store: None,
     };
@@ -122,7 +133,7 @@ pub fn dps_with(
         parts,
         Allocation::Hashed,
         Registrations::default(),
-        registrations_per_minute,
+        limits,
     ))
 }
 

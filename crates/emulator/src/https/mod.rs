@@ -21,6 +21,7 @@ mod refusal;
 mod refused;
 mod request;
 mod statistics;
+mod throttling;
 mod twins;
 mod websocket;
 mod wire;

@@ -53,6 +53,8 @@ pub(super) struct Running {
     pub(super) hub: ServiceId,
     /// Since when.
     pub(super) since: Duration,
+    /// When the hub was asked: the connection may have had to be made first.
+    pub(super) asked: Duration,
 }
 
 impl<B: Context> Entry<B> {

@@ -450,6 +450,7 @@ impl<B: Context> Fleet<B> {
             epoch,
             hub,
             since: now.monotonic,
+            asked: now.monotonic,
         });
         Some((AttemptId { device, serial }, hub))
     }

@@ -8,6 +8,7 @@ use super::queue::Standing;
 use super::service::Service;
 use super::{Action, Context, Fleet, News, ServiceId};
 use crate::device::Epoch;
+use crate::governor::Opening;
 use crate::mutation::{Mutation, planted};
 use crate::time::Now;
 use crate::{Device, Input, State};
@@ -46,8 +47,8 @@ impl<B: Context> Fleet<B> {
         };
         // Over a connection that stood while others could not be made.
         self.reached(hub);
-        let began = self.opening_since(attempt.device);
-        self.accepted(hub, began, now.monotonic);
+        let opening = self.opening(attempt.device);
+        self.accepted(hub, opening, now.monotonic);
         if let Some(entry) = self.entry_mut(attempt.device) {
             entry.standing = Standing {
                 proven: true,
@@ -224,26 +225,26 @@ impl<B: Context> Fleet<B> {
             FailureKind::Throttled => self.throttled(id, monotonic),
             // It kept up: it answered.
             FailureKind::DeviceNotFound | FailureKind::DeviceDisabled => {
-                let began = self.opening_since(device);
+                let opening = self.opening(device);
                 if let Some(service) = self.service_mut(id) {
-                    service.governor.accepted(began, monotonic);
+                    service.governor.accepted(opening, monotonic);
                 }
             }
             FailureKind::Timeout => {
-                let began = self.opening_since(device);
-                if let (Some(began), Some(service)) = (began, self.service_mut(id)) {
-                    service.governor.timed_out(began, monotonic);
+                let opening = self.opening(device);
+                if let (Some(opening), Some(service)) = (opening, self.service_mut(id)) {
+                    service.governor.timed_out(opening, monotonic);
                 }
             }
             _ => {}
         }
     }
 
-    fn accepted(&mut self, id: ServiceId, began: Option<Duration>, now: Duration) {
+    fn accepted(&mut self, id: ServiceId, opening: Option<Opening>, now: Duration) {
         let Some(service) = self.service_mut(id) else {
             return;
         };
-        service.governor.accepted(began, now);
+        service.governor.accepted(opening, now);
         let [doubt, recovered] = service.record.accepted();
         let closed = service.governor.breaker.accepted(now);
         let credentials = closed.then_some(News::TakesCredentials).or(doubt);
@@ -352,11 +353,27 @@ impl<B: Context> Fleet<B> {
         self.feed(device, Input::OpenFailed { epoch, failure }, now);
     }
 
-    /// When a device began to open that is not open yet.
-    fn opening_since(&self, device: u32) -> Option<Duration> {
+    /// The connection of an attempt stands, so that the hub is asked from now on: what was waited for until then says nothing about
+    /// how long the hub takes.
+    pub fn is_asked(&mut self, attempt: AttemptId, now: Duration) {
+        if self.is_current(attempt)
+            && let Some(running) = self
+                .entry_mut(attempt.device)
+                .and_then(|entry| entry.attempt.as_mut())
+        {
+            running.asked = now;
+        }
+    }
+
+    /// The attempt of a device that is not open yet.
+    fn opening(&self, device: u32) -> Option<Opening> {
         let entry = self.entry(device)?;
         let opens = entry.machine.state() == State::Connecting;
-        entry.attempt.filter(|_| opens).map(|attempt| attempt.since)
+        let attempt = entry.attempt.filter(|_| opens)?;
+        Some(Opening {
+            permitted: attempt.since,
+            asked: attempt.asked,
+        })
     }
 
     fn end_attempt(&mut self, device: u32) {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use drawspan_hub::limits::{HubSize, Rate};
 
+use super::Opening;
 use super::learned_pace::Learning;
 
 /// How long a pause a burst may make up for.
@@ -58,21 +59,24 @@ impl Pacer {
         }
     }
 
-    pub(super) fn accepted(&mut self, began: Option<Duration>, now: Duration) {
+    pub(super) fn accepted(&mut self, opening: Option<Opening>, now: Duration) {
         if let Some(learning) = &mut self.learning {
-            self.interval = learning.accepted(self.interval, began, now);
+            learning.accepted(opening, now);
+            self.interval = learning.interval();
         }
     }
 
-    pub(super) fn timed_out(&mut self, began: Duration, now: Duration) {
+    pub(super) fn timed_out(&mut self, opening: Opening, now: Duration) {
         if let Some(learning) = &mut self.learning {
-            self.interval = learning.timed_out(self.interval, began, now);
+            learning.timed_out(opening, now);
+            self.interval = learning.interval();
         }
     }
 
     pub(super) fn throttled(&mut self, now: Duration) {
         if let Some(learning) = &mut self.learning {
-            self.interval = learning.throttled(self.interval, now);
+            learning.throttled(now);
+            self.interval = learning.interval();
         }
     }
 
@@ -97,8 +101,8 @@ impl Pacer {
 
 /// From the smallest paid hub's pace, or from less.
 fn learning_from(fastest: Duration) -> (Duration, Option<Learning>) {
-    let interval = interval_of(HubSize::S1.connections()).max(fastest);
-    (interval, Some(Learning::new(fastest)))
+    let learning = Learning::new(fastest);
+    (learning.interval(), Some(learning))
 }
 
 pub(super) const fn interval_of(rate: Rate) -> Duration {

@@ -189,6 +189,17 @@ impl Server {
         self.silence.set_pace(pace, now);
     }
 
+    /// Bytes that came behind a CONNECT that is not answered yet.
+    #[must_use]
+    pub fn bytes_behind_connect(&self) -> usize {
+        self.behind_connect.as_ref().map_or(0, Vec::len)
+    }
+
+    /// Counts the client's silence from `now` on, because it was the server that had it wait.
+    pub const fn restart_silence(&mut self, now: Duration) {
+        self.silence.broken(now);
+    }
+
     /// Accepts CONNECT.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ mod methods;
 mod mutations;
 mod registering;
 mod replaced;
+mod throttling;
 
 use std::sync::Arc;
 use std::time::Duration;

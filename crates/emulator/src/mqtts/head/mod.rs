@@ -8,8 +8,11 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
+use drawspan_emulator_hub::hub::Hub;
 use drawspan_emulator_hub::reached::Reached;
 use drawspan_emulator_hub::refusals::Door;
+use drawspan_emulator_hub::throttle_text::throttled_text;
+use drawspan_hub::ErrorCode;
 use drawspan_hub_model::event::{DisconnectReason, Protocol};
 use drawspan_mqtt::topic::Filter;
 use drawspan_mqtt::{Event, Server, ServerError};
@@ -40,6 +43,8 @@ pub(super) struct Head {
 enum Client {
     /// Its CONNECT has not come, or was refused.
     Unknown,
+    /// A device or module that may connect, at a time of the hub's clock.
+    Connecting(Box<Device>, Duration),
     /// A device or module, at its hub.
     Device(Box<Device>),
     /// One that registers at DPS.
@@ -88,6 +93,15 @@ impl Head {
             return;
         }
         let result = server.received(bytes, now);
+        self.on_events(server, now);
+        self.store(server);
+        if let (Err(error), None) = (result, self.ended) {
+            self.fail_protocol(error);
+        }
+        self.look(server, now);
+    }
+
+    fn on_events(&mut self, server: &mut Server, now: Duration) {
         while self.ended.is_none()
             && let Some(event) = server.event()
         {
@@ -95,16 +109,16 @@ impl Head {
                 self.fail(&fault);
             }
         }
+    }
+
+    /// Stores what the device sent.
+    fn store(&mut self, server: &mut Server) {
         if let Client::Device(device) = &mut self.client {
             let stored = device.store(server);
             if let Err(fault) = stored {
                 self.fail(&fault);
             }
         }
-        if let (Err(error), None) = (result, self.ended) {
-            self.fail_protocol(error);
-        }
-        self.look(server, now);
     }
 
     fn on_event(&mut self, server: &mut Server, event: Event, now: Duration) -> Result<(), Fault> {
@@ -126,11 +140,13 @@ impl Head {
                     Client::Registration(registration) => (filters.iter())
                         .map(|(filter, wanted)| registration.subscribe(filter, *wanted))
                         .collect(),
-                    Client::Unknown => return Ok(()),
+                    // Nothing is read before CONNACK.
+                    Client::Unknown | Client::Connecting(..) => return Ok(()),
                 };
+                let lacks = matches!(client, Client::Device(device) if !device.has_every_topic());
                 for ((filter, _), _) in filters.iter().zip(&granted).filter(|(_, it)| it.is_none())
                 {
-                    self.refused(filter, &why_not_subscribed(filter));
+                    self.refused(filter, &why_not_subscribed(filter, lacks));
                 }
                 self.sent(server.subscribed(packet_id, &granted));
                 if let Client::Device(device) = &mut self.client {
@@ -178,6 +194,7 @@ impl Head {
 
     /// Does what others asked for.
     pub(super) fn look(&mut self, server: &mut Server, now: Duration) {
+        self.connect_in_turn(server, now);
         let Client::Device(device) = &mut self.client else {
             return;
         };
@@ -195,6 +212,26 @@ impl Head {
             }
             Err(fault) => self.fail(&fault),
         }
+        self.store(server);
+    }
+
+    /// When something that waits because of the hub's rates is due.
+    pub(super) fn next_release(&self) -> Option<(Arc<Hub>, Duration)> {
+        match &self.client {
+            Client::Connecting(device, at) => Some((Arc::clone(&device.hub), *at)),
+            Client::Device(device) => Some((Arc::clone(&device.hub), device.next_release()?)),
+            Client::Unknown | Client::Registration(_) => None,
+        }
+    }
+
+    /// Whether the client waits for its CONNECT to be answered.
+    pub(super) const fn waits_to_connect(&self) -> bool {
+        matches!(self.client, Client::Connecting(..))
+    }
+
+    /// Whether more is read: a client that waits to connect may send a little meanwhile.
+    pub(super) fn reads(&self, server: &Server) -> bool {
+        !self.waits_to_connect() || server.bytes_behind_connect() < limits::MQTT_READ_BYTES
     }
 
     /// When something is due.
@@ -295,7 +332,7 @@ impl Head {
     fn name(&self) -> String {
         match &self.client {
             Client::Unknown => String::new(),
-            Client::Device(device) => {
+            Client::Device(device) | Client::Connecting(device, _) => {
                 format!("{} at {}", device.id.described(), device.hub.host())
             }
             Client::Registration(registration) => format!("registration {}", registration.id()),
@@ -303,8 +340,11 @@ impl Head {
     }
 }
 
-fn why_not_subscribed(filter: &str) -> String {
+fn why_not_subscribed(filter: &str, lacks: bool) -> String {
     match Filter::parse(filter) {
+        Some(_) if lacks => {
+            throttled_text(ErrorCode::OPERATION_NOT_AVAILABLE_IN_CURRENT_TIER).to_owned()
+        }
         Some(Filter::Inputs) => "the inputs of modules are served by IoT Edge alone".to_owned(),
         _ => foreign(filter, "nothing is sent to such topics"),
     }

@@ -3,6 +3,7 @@
 mod clock;
 mod modules;
 mod mutations;
+mod throttling;
 
 use std::path::Path;
 use std::sync::Arc;

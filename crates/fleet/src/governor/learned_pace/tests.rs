@@ -61,7 +61,7 @@ impl Hub {
             if began + TIMEOUT <= self.now {
                 self.under_way.pop_front();
                 self.timeouts += 1;
-                self.governor.timed_out(began, self.now);
+                self.governor.timed_out(Opening::at(began), self.now);
                 continue;
             }
             let done = self.busy_until.max(began) + each;
@@ -72,7 +72,7 @@ impl Hub {
             self.under_way.pop_front();
             self.opened += 1;
             self.longest = self.longest.max(self.now - began);
-            self.governor.accepted(Some(began), self.now);
+            self.governor.accepted(Some(Opening::at(began)), self.now);
         }
     }
 }
@@ -120,13 +120,15 @@ fn attempts_without_an_answer_slow_the_pace_down_once_for_all_that_began_before(
     let mut governor = Governor::new(Pace::Learned);
     let mut learning = Learning::new(Duration::ZERO);
     let interval = Duration::from_millis(10);
-    let slower = learning.timed_out(interval, s(1), s(31));
-    assert_eq!(slower, interval * 2);
-    assert_eq!(learning.timed_out(slower, s(30), s(60)), slower);
-    assert_eq!(learning.timed_out(slower, s(31), s(61)), slower * 2);
+    learning.timed_out(Opening::at(s(1)), s(31));
+    assert_eq!(learning.interval(), interval * 2);
+    learning.timed_out(Opening::at(s(30)), s(60));
+    assert_eq!(learning.interval(), interval * 2);
+    learning.timed_out(Opening::at(s(31)), s(61));
+    assert_eq!(learning.interval(), interval * 4);
     // A hub that never answers is asked once a second still.
     for second in 1..100 {
-        governor.timed_out(s(second * 100), s(second * 100 + 30));
+        governor.timed_out(Opening::at(s(second * 100)), s(second * 100 + 30));
     }
     let now = s(20_000);
     assert_eq!(governor.take(Probe::Untried, now), Ok(()));
@@ -145,11 +147,22 @@ fn a_longer_way_is_not_a_slow_hub() {
 }
 
 #[test]
-fn a_throttled_pace_is_never_made_faster_by_that() {
+fn a_refusal_makes_a_pace_slower_but_not_slower_than_the_smallest_hub() {
+    let interval = |per_second: u32| Duration::from_secs(1) / per_second;
+    // Already slower: that remains.
+    let mut learning = Learning::new(interval(25));
+    learning.throttled(s(1));
+    assert_eq!(learning.interval(), interval(25));
+    // Nothing is known of what the hub takes: half as fast.
     let mut learning = Learning::new(Duration::ZERO);
-    let slow = Duration::from_millis(40);
-    assert_eq!(learning.throttled(slow, s(1)), slow);
-    let fast = Duration::from_millis(1);
-    let mut learning = Learning::new(Duration::ZERO);
-    assert_eq!(learning.throttled(fast, s(1)), fast * 2);
+    learning.rate = 1_000.0;
+    learning.throttled(s(1));
+    assert_eq!(learning.interval(), interval(450));
+    // Those that follow are due to the same pace, for a while.
+    learning.throttled(s(1));
+    assert_eq!(learning.interval(), interval(450));
+    for second in 3..20 {
+        learning.throttled(s(second));
+    }
+    assert_eq!(learning.interval(), interval(100));
 }
