@@ -57,19 +57,14 @@ fn serve(letters: u64, refusal: Option<DeviceError>) -> Served {
 
 fn bridge(url: &str, key: &str) -> Bridge {
     let mut mistakes = Mistakes::default();
-    let bridge = Bridge::new(&mut mistakes, url, Some(key), None, None);
+    let bridge = Bridge::new(&mut mistakes, &BridgeArgs::of(url, Some(key)));
     assert_eq!(mistakes.lines(), [""; 0]);
     bridge.unwrap()
 }
 
 fn chosen(url: &str, numbers: &[u64], all: bool) -> ChosenArgs {
     ChosenArgs {
-        bridge: BridgeArgs {
-            url: url.to_owned(),
-            api_key: None,
-            api_key_file: None,
-            ca: None,
-        },
+        bridge: BridgeArgs::of(url, None),
         which: WhichArgs {
             device: None,
             kind: None,
@@ -159,7 +154,7 @@ fn gone_url() -> String {
 fn mistakes_are_named() {
     let check = |url: &str, key: Option<&str>, word: &str| {
         let mut mistakes = Mistakes::default();
-        Bridge::new(&mut mistakes, url, key, None, None);
+        let _ = Bridge::new(&mut mistakes, &BridgeArgs::of(url, key));
         assert!(mistakes.to_string().contains(word), "{mistakes}");
         assert!(!mistakes.to_string().contains("hunter"), "{mistakes}");
     };
