@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use drawspan_emulator_hub::connections::{Connection, LinkLine, Report, TokenLine};
+use drawspan_emulator_hub::connections::Connection;
 use drawspan_emulator_hub::faults::{Faults, Injection, Operation};
 use drawspan_emulator_hub::hub::Hub;
 use drawspan_emulator_hub::message_size::counted_bytes;
@@ -18,9 +18,9 @@ use drawspan_hub_model::event::{DisconnectReason, HubEvent};
 use drawspan_hub_model::policy::Right;
 use drawspan_hub_model::x509::Presented;
 use drawspan_mqtt::server::{Connect, Publish, Will};
-use drawspan_mqtt::topic::{Sender, Topic as Published};
+use drawspan_mqtt::topic::Topic as Published;
 use drawspan_mqtt::user_name::HubUser;
-use drawspan_mqtt::{HubTopic, Qos, Server, ServerError, Subscriptions, subscriptions};
+use drawspan_mqtt::{HubTopic, Qos, Server, ServerError, Subscriptions};
 use drawspan_segment_log::{AuthKind, AuthScope, MessageSource, NewRecord, Origin};
 use tokio::sync::mpsc;
 
@@ -28,7 +28,7 @@ use super::c2d::Messages;
 use super::device_session::{MqttSession, Push, Wake};
 use super::methods::Methods;
 use super::telemetry::{self, Kind};
-use super::throttling::{Held, TwinRequest, is_in_tier};
+use super::throttling::{Held, TwinRequest};
 use super::{foreign, twin};
 use crate::limits;
 
@@ -38,9 +38,9 @@ pub(super) struct Device {
     pub(super) id: ClientId,
     generation_id: Arc<str>,
     scope: AuthScope,
-    grant: Grant,
+    pub(super) grant: Grant,
     pub(super) session: Arc<MqttSession>,
-    subscriptions: Subscriptions,
+    pub(super) subscriptions: Subscriptions,
     /// Whether its subscriptions outlive the connection.
     keeps: bool,
     messages: Messages,
@@ -141,7 +141,7 @@ impl Device {
     }
 
     /// Has its subscriptions kept for its next session, or nothing, if the session ends with the connection.
-    fn keep(&self) {
+    pub(super) fn keep(&self) {
         let kept = self.keeps.then_some(self.subscriptions);
         self.hub
             .keep_subscriptions(&self.id, &self.generation_id, kept);
@@ -319,56 +319,6 @@ impl Device {
         Ok(())
     }
 
-    /// Subscribes to filters. Returns what is granted, filter by filter.
-    pub(super) fn subscribe(&mut self, filters: &[(String, Qos)]) -> Vec<Option<Qos>> {
-        let subscribe = |(filter, wanted): &(String, Qos)| {
-            let topic = self.topic_of(filter)?;
-            if !is_in_tier(&self.hub, topic) {
-                return None;
-            }
-            let granted = subscriptions::granted(*wanted);
-            self.subscriptions.set(topic, Some(granted));
-            Some(granted)
-        };
-        let granted = filters.iter().map(subscribe).collect();
-        self.subscribed();
-        granted
-    }
-
-    /// Ends subscriptions.
-    pub(super) fn unsubscribe(&mut self, filters: &[String]) {
-        for filter in filters {
-            if let Some(topic) = self.topic_of(filter) {
-                self.subscriptions.set(topic, None);
-            }
-        }
-        self.subscribed();
-    }
-
-    fn topic_of(&self, filter: &str) -> Option<HubTopic> {
-        let ClientId { device, module } = &self.id;
-        subscriptions::topic_of(
-            filter,
-            device.as_str(),
-            module.as_ref().map(ModuleId::as_str),
-        )
-    }
-
-    /// Whether a topic names this client.
-    pub(super) fn is(&self, sender: &Sender<'_>) -> bool {
-        let ClientId { device, module } = &self.id;
-        sender.is(device.as_str(), module.as_ref().map(ModuleId::as_str))
-    }
-
-    fn subscribed(&self) {
-        let calls = self.subscriptions.has(HubTopic::Methods);
-        self.session.set_takes_calls(calls);
-        self.keep();
-        if calls {
-            self.hub.takes_calls();
-        }
-    }
-
     /// The client has a message.
     pub(super) fn acknowledged(&mut self, server: &mut Server, packet_id: u16, now: Duration) {
         self.messages
@@ -478,28 +428,6 @@ impl Device {
             self.owed.extend(packet_id);
         }
         self.store(server)
-    }
-
-    /// Its subscriptions and what it proved itself by.
-    pub(super) fn report(&self) -> Report {
-        let topics = [
-            HubTopic::Messages,
-            HubTopic::Methods,
-            HubTopic::TwinAnswers,
-            HubTopic::Desired,
-        ];
-        let line = |topic: HubTopic| {
-            let qos = self.subscriptions.get(topic)?;
-            Some(LinkLine {
-                client: Some(self.id.clone()),
-                kind: format!("{topic:?} ({qos:?})"),
-                credit: None,
-            })
-        };
-        Report {
-            links: topics.into_iter().filter_map(line).collect(),
-            tokens: vec![TokenLine::of(Some(self.id.clone()), &self.grant)],
-        }
     }
 
     /// Until when its token holds the connection, in the hub's time.

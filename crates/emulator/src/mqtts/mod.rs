@@ -10,6 +10,7 @@ mod device_session;
 mod head;
 mod methods;
 mod registration;
+mod subscribing;
 mod telemetry;
 mod throttling;
 mod twin;
