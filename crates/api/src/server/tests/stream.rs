@@ -5,8 +5,7 @@ use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, DeviceId, UtcTime};
 
 use super::*;
 
-const STREAM: &str =
-    "GET /connectionStatus/stream HTTP/1.1\r\nhost: h\r\nx-api-key: k\r\n\r\n";
+const STREAM: &str = "GET /connectionStatus/stream HTTP/1.1\r\nhost: h\r\nx-api-key: k\r\n\r\n";
 
 fn push(server: &TestServer, device: &str) {
     let change = Change {
@@ -55,7 +54,9 @@ async fn a_stream_keeps_its_place_and_ends_with_the_server() {
     assert!(event.contains("event: connectionStatus"), "{event}");
     server.stop.send(()).unwrap();
     let rest = rest(&mut stream).await;
-    let chunks_end = rest.find("\r\n0\r\n\r\n").or_else(|| rest.find("0\r\n\r\n"));
+    let chunks_end = rest
+        .find("\r\n0\r\n\r\n")
+        .or_else(|| rest.find("0\r\n\r\n"));
     assert!(chunks_end.is_some(), "the body ends as it should: {rest}");
     timeout(STOP / 2, server.task).await.unwrap().unwrap();
 }
