@@ -33,6 +33,7 @@ fn set(names: &[&str]) -> HubSet {
             uploads: drawspan_hub_model::uploads::Uploads::default(),
             storage: crate::test_hub::storage(&Clock::system()),
             store: None,
+            connections: crate::connections::Connections::new(Clock::system()),
             log: Arc::new(TelemetryLog::open(None, 1, LogLimits::default()).unwrap()),
         }))
     };
