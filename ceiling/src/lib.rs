@@ -4,7 +4,7 @@ use bytes::Bytes;
 use drawspan_gateway::{
     DeadLetter, DeadLetterQuery, DeadLetters, DeviceError, DeviceGateway, Diagnostics, Downlink,
     Held, ListPage, ListQuery, Listing, Prefix, Readiness, Scope, Standing, Subscribe, Subscribed,
-    Subscription, Subscriptions,
+    Subscription, Subscriptions, Usage, UsageQuery, UsageReports,
 };
 use drawspan_hub::{
     ConnectionStatus, ConnectionStatusReason, DeviceId, Outcome, SubscriptionType, Telemetry,
@@ -131,6 +131,12 @@ impl Downlink for AnswerAtOnce {
 impl Listing for AnswerAtOnce {
     async fn list(&self, _: ListQuery) -> Result<ListPage, DeviceError> {
         Ok(ListPage::default())
+    }
+}
+
+impl UsageReports for AnswerAtOnce {
+    async fn usage(&self, _: UsageQuery) -> Result<Usage, DeviceError> {
+        Err(DeviceError::NotReady)
     }
 }
 

@@ -8,4 +8,5 @@ pub mod answers;
 pub mod events;
 pub mod model_id;
 pub mod requests;
+pub mod usage;
 pub mod words;

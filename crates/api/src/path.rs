@@ -8,7 +8,7 @@ use axum::http::uri::PathAndQuery;
 const DEVICES: &str = "devices";
 
 /// First segments under which the API key is asked for.
-const PROTECTED: [&str; 4] = [DEVICES, "messages", "subscriptions", "deadletters"];
+const PROTECTED: [&str; 5] = [DEVICES, "messages", "subscriptions", "deadletters", "usage"];
 
 /// Whether the path lies where the API key is asked for.
 #[must_use]
@@ -127,6 +127,7 @@ mod tests {
             "/SUBSCRIPTIONS",
             "/subscriptions/x",
             "/deadLetters/7",
+            "/usage",
             "/devices",
             "/Devices/x",
             "//devices/x",
