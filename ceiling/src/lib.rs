@@ -1,10 +1,12 @@
 //! The ceiling of benchmarks: nothing that waits for a device, behind the bridge's HTTP server, can be faster.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use drawspan_gateway::{
-    DeadLetter, DeadLetterQuery, DeadLetters, DeviceError, DeviceGateway, Diagnostics, Downlink,
-    Held, ListPage, ListQuery, Listing, Prefix, Readiness, Scope, Standing, Subscribe, Subscribed,
-    Subscription, Subscriptions, Usage, UsageQuery, UsageReports,
+    ConnectionFeed, DeadLetter, DeadLetterQuery, DeadLetters, DeviceError, DeviceGateway,
+    Diagnostics, Downlink, Held, ListPage, ListQuery, Listing, Prefix, Readiness, Scope, Standing,
+    Subscribe, Subscribed, Subscription, Subscriptions, Usage, UsageQuery, UsageReports,
 };
 use drawspan_hub::{
     ConnectionStatus, ConnectionStatusReason, DeviceId, Outcome, SubscriptionType, Telemetry,
@@ -73,6 +75,10 @@ impl DeviceGateway for AnswerAtOnce {
 
     fn identity(&self, device: &DeviceId) -> DeviceId {
         device.clone()
+    }
+
+    fn connection_feed(&self) -> Arc<ConnectionFeed> {
+        Arc::new(ConnectionFeed::new(0))
     }
 
     fn readiness(&self) -> Readiness {

@@ -2,9 +2,11 @@
 // Printing panics if the reader has gone.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+mod diagnostics;
 mod encoded;
 
 pub mod answers;
+pub mod connection_change;
 pub mod events;
 pub mod model_id;
 pub mod requests;

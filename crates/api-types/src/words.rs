@@ -5,7 +5,9 @@ use std::convert::identity;
 use drawspan_gateway::limits::MAX_CALLBACK_URL_BYTES;
 use drawspan_gateway::{DeviceState, SubscriptionStatus};
 use drawspan_hub::limits::DEVICE_ID_MAX_CHARS;
-use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, SubscriptionType, UtcTime};
+use drawspan_hub::{
+    ConnectionCause, ConnectionStatus, ConnectionStatusReason, SubscriptionType, UtcTime,
+};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 use utoipa::openapi::RefOr;
@@ -75,6 +77,7 @@ named! {
         SubscriptionStatus::ALL.map(SubscriptionStatus::as_str));
     Connection(ConnectionStatus, ConnectionStatus::as_str): words("The connection of a device, in the words of the original bridge.", ConnectionStatus::ALL.map(ConnectionStatus::as_str));
     Reason(ConnectionStatusReason, ConnectionStatusReason::as_str): words("Reason for the status of the connection.", ConnectionStatusReason::ALL.map(ConnectionStatusReason::as_str));
+    Cause(ConnectionCause, ConnectionCause::as_str): words("Cause of a change of the connection; docs/operate.md says what to do.", ConnectionCause::ALL.map(ConnectionCause::as_str));
     State(DeviceState, DeviceState::as_str): words("State of the device.", DeviceState::ALL.map(DeviceState::as_str));
     ModelId: text("Digital twin model of the device.")
         .max_length(Some(model_id::MAX_CHARS))

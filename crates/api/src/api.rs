@@ -19,6 +19,7 @@ use super::counted::Counted;
 use super::counts::Counts;
 use super::host::Hosts;
 use super::idempotency::{Idempotency, Memory};
+use super::listeners::Listeners;
 use super::problem::{Kind, Problem};
 use super::state::State;
 use super::{authorization, path, probes, routes, uri_check};
@@ -30,6 +31,7 @@ pub struct Api {
     router: Router,
     counts: Arc<Counts>,
     keys: Arc<RwLock<ApiKeys>>,
+    listeners: Arc<Listeners>,
     hosts: Hosts,
 }
 
@@ -59,6 +61,7 @@ impl Api {
         memory: Memory,
     ) -> Self {
         let counts = Arc::default();
+        let listeners: Arc<Listeners> = Arc::default();
         let router = routes::all()
             .fallback(Counted {
                 operation: None,
@@ -73,11 +76,13 @@ impl Api {
                 request_timeout,
                 idempotency: Idempotency::new(memory),
                 counts: Arc::clone(&counts),
+                listeners: Arc::clone(&listeners),
             }));
         Self {
             router,
             counts,
             keys: Arc::new(RwLock::new(keys)),
+            listeners,
             hosts: Hosts::Any,
         }
     }
@@ -88,9 +93,10 @@ impl Api {
         Self { hosts, ..self }
     }
 
-    /// Takes other API keys from now on.
+    /// Takes other API keys from now on. Streams end, so that their listeners show their keys again.
     pub fn replace_keys(&self, keys: ApiKeys) {
         *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
+        self.listeners.end_all();
     }
 
     fn admission(&self, headers: &HeaderMap) -> Result<(Admission, u32), NotAdmitted> {

@@ -71,6 +71,7 @@ pub(super) const ROUTES: &[(&str, &str, &[Scope], Reach)] = &[
     ("DELETE", "/devices/*/connectionstatus/sub",            MANAGE,       Device),
     ("GET",    "/devices",                                   READ,         Query("prefix")),
     ("GET",    "/usage",                                     READ,         Handler),
+    ("GET",    "/connectionstatus/stream",                   READ,         Query("prefix")),
     ("GET",    "/subscriptions",                             READ,         Handler),
     ("GET",    "/subscriptions/*",                           READ,         Query("prefix")),
     ("PUT",    "/subscriptions/*",                           MANAGE,       Query("prefix")),

@@ -1,7 +1,7 @@
 //! The end of a caller's wait in a long poll.
 //!
-//! A long poll ends early, as if nothing had arrived, when the server stops or the caller hangs up. The server attaches a
-//! [`ClientDisconnect`] to every request that could be a long poll (one with a query string); the handler polls it along with the
+//! A long poll ends early, as if nothing had arrived, when the server stops or the caller hangs up; a stream ends. The server attaches a
+//! [`ClientDisconnect`] to every request that could be one (with a query string, or for a stream); the handler polls it along with the
 //! wait.
 
 use std::future::poll_fn;
@@ -21,6 +21,11 @@ pub(super) struct ClientDisconnect(Arc<dyn Caller>);
 impl ClientDisconnect {
     pub(super) fn new(caller: Arc<impl Caller + 'static>) -> Self {
         Self(caller)
+    }
+
+    /// Whether waiting has lost its sense.
+    pub(super) fn is_over(&self) -> bool {
+        self.0.is_to_be_answered()
     }
 
     /// Resolves when waiting has lost its sense. To be polled in the task of the connection.

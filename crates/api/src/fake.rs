@@ -4,10 +4,10 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use drawspan_gateway::{
-    DeadLetter, DeadLetterQuery, DeadLetters, DeviceError, DeviceGateway, Diagnostics, Downlink,
-    Effect, Held, ListPage, ListQuery, Listing, Prefix, Presence, Readiness, Scope, Standing,
-    Subscribe, Subscribed, Subscription, SubscriptionStatus, Subscriptions, Usage, UsageQuery,
-    UsageReports,
+    ConnectionFeed, DeadLetter, DeadLetterQuery, DeadLetters, DeviceError, DeviceGateway,
+    Diagnostics, Downlink, Effect, Held, ListPage, ListQuery, Listing, Prefix, Presence, Readiness,
+    Scope, Standing, Subscribe, Subscribed, Subscription, SubscriptionStatus, Subscriptions, Usage,
+    UsageQuery, UsageReports,
 };
 use drawspan_hub::{
     ConnectionStatus, ConnectionStatusReason, DeviceId, Outcome, SubscriptionType, Telemetry,
@@ -72,6 +72,7 @@ pub(crate) struct Fake {
     pub(crate) presences: Arc<Mutex<Vec<Presence>>>,
     /// Whether a message that waits there may be at the hub.
     pub(crate) has_effect: bool,
+    pub(crate) feed: Arc<ConnectionFeed>,
 }
 
 impl Default for Fake {
@@ -96,6 +97,7 @@ impl Default for Fake {
             gate: None,
             presences: Arc::default(),
             has_effect: false,
+            feed: Arc::new(ConnectionFeed::new(7)),
         }
     }
 }
@@ -189,6 +191,10 @@ impl DeviceGateway for Fake {
             true => device.to_lower_case(),
             false => device.clone(),
         }
+    }
+
+    fn connection_feed(&self) -> Arc<ConnectionFeed> {
+        Arc::clone(&self.feed)
     }
 
     fn readiness(&self) -> Readiness {

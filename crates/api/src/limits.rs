@@ -34,6 +34,16 @@ pub const MAX_USAGE_LIMIT: u64 = 1_000;
 pub const DEAD_LETTER_LIMIT: u64 = 50;
 /// The highest number of a dead letter that may be asked for: the highest that every JSON reader keeps exact (RFC 8259 section 6).
 pub const MAX_DEAD_LETTER_NUMBER: u64 = 9_007_199_254_740_991;
+/// Listeners to changes of connections, …
+pub const MAX_LISTENERS: usize = 64;
+/// … and those of them with one API key.
+pub const MAX_LISTENERS_PER_KEY: usize = 32;
+/// A listener that hears nothing for so long gets a comment, so that nothing on the way takes its connection for idle.
+pub const LISTENER_HEARTBEAT_MS: u64 = 15_000;
+/// After so long a listener that was cut off should come back.
+pub const LISTENER_RETRY_MS: u64 = 2_000;
+/// Changes that a listener is sent at once.
+pub const STREAM_CHANGES_AT_ONCE: usize = 64;
 /// Longest path of a member that an error in JSON names.
 pub const MAX_SHOWN_MEMBER_BYTES: usize = 80;
 /// Most dead letters in a page: each may have half a megabyte.

@@ -83,6 +83,7 @@ operations! {
     GetUsage: GET "/usage";
     Register: POST "/devices/{deviceId}/registration";
     GetCurrentConnectionStatus: GET "/devices/{deviceId}/connectionStatus";
+    StreamConnectionStatus: GET "/connectionStatus/stream";
     Resync: POST "/devices/{deviceId}/resync";
     GetDiagnostics: GET "/devices/{deviceId}/diagnostics";
     DeleteDevice: DELETE "/devices/{deviceId}";

@@ -8,7 +8,14 @@ use axum::http::uri::PathAndQuery;
 const DEVICES: &str = "devices";
 
 /// First segments under which the API key is asked for.
-const PROTECTED: [&str; 5] = [DEVICES, "messages", "subscriptions", "deadletters", "usage"];
+const PROTECTED: [&str; 6] = [
+    DEVICES,
+    "messages",
+    "subscriptions",
+    "deadletters",
+    "connectionstatus",
+    "usage",
+];
 
 /// Whether the path lies where the API key is asked for.
 #[must_use]

@@ -89,6 +89,8 @@ kinds! {
     FateUnknown: GATEWAY_TIMEOUT, "fate-unknown", "The hub did not answer in time";
     /// Too many connections are open.
     TooManyConnections: SERVICE_UNAVAILABLE, "too-many-connections", "Too many connections";
+    /// Too many follow a stream.
+    TooManyListeners: SERVICE_UNAVAILABLE, "too-many-listeners", "Too many listeners";
     /// Events may not be sent there.
     CallbackRefused: BAD_REQUEST, "callback-refused", "Callback URL refused";
     /// The subscription does not exist.
@@ -141,6 +143,7 @@ impl Kind {
                 | Self::NotSent
                 | Self::FateUnknown
                 | Self::TooManyConnections
+                | Self::TooManyListeners
                 | Self::NotStored
         )
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{self, FromRequest, FromRequestParts as _, RawPathParams};
 use axum::http::request::Parts;
-use axum::http::{Method, Request, Response};
+use axum::http::{HeaderMap, Method, Request, Response};
 use bytes::Bytes;
 use drawspan_gateway::DeviceGateway;
 use drawspan_hub::DeviceId;
@@ -73,6 +73,10 @@ impl Head {
     /// Data of the connection that accompanies the request; see [`super::client_disconnect`].
     pub(super) fn extension<T: Clone + Send + Sync + 'static>(&self) -> Option<T> {
         self.parts.extensions.get().cloned()
+    }
+
+    pub(super) const fn headers(&self) -> &HeaderMap {
+        &self.parts.headers
     }
 
     /// Whether it asks for something that the device itself would do, or that lasts.

@@ -14,8 +14,8 @@ use super::operation::Operation;
 use super::request::{Bare, ForDevice, Full, Shared};
 use super::state::State;
 use super::{
-    batch, c2d_receive, dead_letter, device_list, device_status, fleet_subscriptions, openapi,
-    probes, registration, subscription, telemetry, twin, usage,
+    batch, c2d_receive, connection_stream, dead_letter, device_list, device_status,
+    fleet_subscriptions, openapi, probes, registration, subscription, telemetry, twin, usage,
 };
 
 type Routes<D> = Router<Arc<State<D>>>;
@@ -64,6 +64,7 @@ fn handler<D: Gateway>(operation: Operation) -> Handler<D> {
         O::GetUsage => on(operation, usage::usage::<D>),
         O::Register => on(operation, registration::register::<D>),
         O::GetCurrentConnectionStatus => on(operation, device_status::status::<D>),
+        O::StreamConnectionStatus => on(operation, connection_stream::stream::<D>),
         O::Resync => on(operation, device_status::resync::<D>),
         O::GetDiagnostics => on(operation, device_status::diagnostics::<D>),
         O::DeleteDevice => on(operation, device_status::forget::<D>),

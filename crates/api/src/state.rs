@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::counts::Counts;
 use super::idempotency::Idempotency;
+use super::listeners::Listeners;
 
 /// The state of the handlers.
 pub(super) struct State<D> {
@@ -12,4 +13,5 @@ pub(super) struct State<D> {
     pub(super) request_timeout: Duration,
     pub(super) idempotency: Idempotency,
     pub(super) counts: Arc<Counts>,
+    pub(super) listeners: Arc<Listeners>,
 }

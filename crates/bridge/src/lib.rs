@@ -4,6 +4,7 @@
 //!   connect.
 //! * [`subscriptions`], [`events`]: subscriptions of callers, and the events that they get.
 //! * [`delivery`]: when events are delivered to callers.
+//! * [`history`]: the last changes of devices' connections, and their causes.
 //! * [`limits`]: every limit and time.
 //!
 //! The crate has no sockets, clocks, random sources or async runtime.
@@ -11,6 +12,7 @@
 pub mod controller;
 pub mod delivery;
 pub mod events;
+pub mod history;
 pub mod limits;
 pub mod subscriptions;
 mod wall_clock;

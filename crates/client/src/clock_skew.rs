@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use drawspan_hub::HostName;
+use drawspan_hub::limits::CLOCK_TOLERANCE_S;
 use drawspan_net::{Connector, HttpBounds, HttpChannel, HttpClient};
 use http::{Request, header};
 
@@ -29,6 +30,16 @@ impl Skew {
         }
     }
 
+    /// How far this machine's clock is ahead, in seconds; negative if it is behind.
+    #[must_use]
+    pub fn ahead_s(self) -> i64 {
+        let seconds = i64::try_from(self.length().as_secs()).unwrap_or(i64::MAX);
+        match self {
+            Self::Ahead(_) => seconds,
+            Self::Behind(_) => -seconds,
+        }
+    }
+
     /// By the header `Date` of an answer that has just come.
     #[must_use]
     pub fn by_date(date: &str) -> Option<Self> {
@@ -36,10 +47,16 @@ impl Skew {
         Some(Self::between(SystemTime::now(), theirs))
     }
 
-    /// Whether tokens are refused because of it.
+    /// Whether it is worth a word when tokens are refused.
     #[must_use]
     pub const fn matters(self) -> bool {
         self.length().as_secs() > limits::CLOCK_SKEW_S
+    }
+
+    /// Whether it is more than a hub tolerates, so that it is the reason why tokens are refused.
+    #[must_use]
+    pub const fn is_refused(self) -> bool {
+        self.length().as_secs() > CLOCK_TOLERANCE_S
     }
 
     fn between(ours: SystemTime, theirs: SystemTime) -> Self {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use drawspan_emulator_hub::hub::Hub;
 use drawspan_hub::HostName;
@@ -22,6 +23,8 @@ pub(super) struct Access {
     /// Of devices and modules. Boxed, since half of a table is empty.
     clients: HashMap<ClientId, Box<Grant>>,
     policies: Vec<Grant>,
+    /// No token expires before, in the hub's time.
+    none_expires_before: Duration,
     certificate: Option<Arc<Presented>>,
     /// The one device or module that the certificate is taken for, once there is one.
     certified: Option<ClientId>,
@@ -45,6 +48,7 @@ impl Access {
             },
             clients: HashMap::new(),
             policies: Vec::new(),
+            none_expires_before: Duration::MAX,
             certificate,
             certified: None,
         }
@@ -76,6 +80,7 @@ impl Access {
 
     /// Takes a verified token in.
     pub(super) fn put(&mut self, grant: Grant) -> Result<(), TooManyTokens> {
+        self.none_expires_before = self.none_expires_before.min(grant.holds_until());
         let Some(client) = grant.principal.client() else {
             return self.put_policy(grant);
         };
@@ -102,7 +107,7 @@ impl Access {
         host: &HostName,
         path: &str,
         client: Option<&ClientId>,
-        now_unix_s: u64,
+        elapsed: Duration,
     ) -> Result<&Grant, Denied> {
         let own = client
             .and_then(|client| self.clients.get(client))
@@ -111,7 +116,7 @@ impl Access {
         let candidates = own.into_iter().chain(&self.policies);
         let mut denied = Denied::NoToken;
         for grant in candidates {
-            if !grant.is_current(now_unix_s) {
+            if !grant.is_current(elapsed) {
                 denied = Denied::Expired;
                 continue;
             }
@@ -137,11 +142,19 @@ impl Access {
     }
 
     /// Takes expired tokens out. Says whether there were any.
-    pub(super) fn expire(&mut self, now_unix_s: u64) -> bool {
+    pub(super) fn expire(&mut self, elapsed: Duration) -> bool {
         let before = self.clients.len() + self.policies.len();
-        self.clients.retain(|_, grant| grant.is_current(now_unix_s));
-        self.policies.retain(|grant| grant.is_current(now_unix_s));
+        self.clients.retain(|_, grant| grant.is_current(elapsed));
+        self.policies.retain(|grant| grant.is_current(elapsed));
+        let clients = self.clients.values().map(|grant| grant.holds_until());
+        let policies = self.policies.iter().map(Grant::holds_until);
+        self.none_expires_before = clients.chain(policies).min().unwrap_or(Duration::MAX);
         self.clients.len() + self.policies.len() < before
+    }
+
+    /// When [`expire`](Self::expire) is to be called next, in the hub's time: a token expires then, unless it was renewed.
+    pub(super) const fn look_at(&self) -> Duration {
+        self.none_expires_before
     }
 
     fn put_policy(&mut self, grant: Grant) -> Result<(), TooManyTokens> {

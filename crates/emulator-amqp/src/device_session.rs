@@ -74,6 +74,11 @@ impl AmqpSession {
         links.is_empty()
     }
 
+    /// It is over for the hub, though its links are not gone yet.
+    pub(super) fn end(&self) {
+        self.links().clear();
+    }
+
     /// Whether it has no link.
     pub(super) fn is_empty(&self) -> bool {
         self.links().is_empty()

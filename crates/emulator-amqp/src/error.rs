@@ -4,6 +4,7 @@ use drawspan_amqp::performative::{Error, condition};
 use drawspan_amqp::value::{Map, Symbol, Value};
 use drawspan_emulator_hub::clock::system_unix_ms;
 use drawspan_emulator_hub::hub_error::description;
+use drawspan_emulator_hub::throttle_text::throttled_text;
 use drawspan_emulator_hub::tracking_id::tracking_id;
 use drawspan_hub::ErrorCode;
 use drawspan_hub_model::access::Denied;
@@ -12,6 +13,12 @@ use drawspan_hub_model::access::Denied;
 pub(super) const ARGUMENT_ERROR: Symbol = Symbol::from_static("com.microsoft:argument-error");
 /// A message was settled after its lock.
 pub(super) const LOCK_LOST: Symbol = Symbol::from_static("com.microsoft:message-lock-lost");
+
+/// What services are told of a quota that is used up.
+pub(super) const QUOTA_EXCEEDED: Symbol = Symbol::from_static("com.microsoft:quota-exceeded");
+/// What clients are told of a rate.
+pub(super) const THROTTLED: Symbol =
+    Symbol::from_static("com.microsoft:device-container-throttled");
 
 const TRACKING_ID: Symbol = Symbol::from_static("com.microsoft:tracking-id");
 
@@ -24,6 +31,16 @@ pub(super) fn refusal(condition: Symbol, code: ErrorCode, message: &str) -> Erro
         Value::Symbol(TRACKING_ID),
         Value::from(tracking_id.as_str()),
     )]))
+}
+
+/// A refusal by a rate, the quota or the tier of the hub.
+pub(super) fn throttled(code: ErrorCode) -> Error {
+    let condition = match code {
+        ErrorCode::QUOTA_EXCEEDED => condition::RESOURCE_LIMIT_EXCEEDED,
+        ErrorCode::OPERATION_NOT_AVAILABLE_IN_CURRENT_TIER => condition::NOT_ALLOWED,
+        _ => THROTTLED,
+    };
+    refusal(condition, code, throttled_text(code))
 }
 
 /// Why a link is refused to its owner. The text of a [`Denied`] is about a token; here it is about the link.

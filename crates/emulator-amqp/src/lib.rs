@@ -41,6 +41,7 @@ use drawspan_emulator_hub::clock::Clock;
 use drawspan_emulator_hub::dps::Dps;
 use drawspan_emulator_hub::faults::Faults;
 use drawspan_emulator_hub::hub_set::HubSet;
+use drawspan_emulator_hub::limits::AMQP_SILENCE_MS;
 use drawspan_emulator_hub::reached::Secured;
 use drawspan_emulator_hub::refusals::Refusals;
 use drawspan_hub_model::event::DisconnectReason;
@@ -119,16 +120,23 @@ where
     let signals = Arc::new(Signals::new(wake));
     let peer = reached.peer;
     let clock = drawspan_net::Clock::start();
-    let engine = Connection::server(engine_config(), sasl::mechanisms(), clock.now());
+    let mut engine = Connection::server(engine_config(), sasl::mechanisms(), clock.now());
+    let (mut changes, mut failovers) = (shared.clock.changes(), shared.hubs.failovers());
+    engine.set_pace(shared.clock.scale(), clock.now());
     let mut head = Head::new(shared, reached, Arc::clone(&signals));
     let ended = {
         let driven = drive(stream, engine, &mut head, commands, clock);
         tokio::pin!(driven);
-        tokio::select! {
-            ended = &mut driven => ended,
-            () = stop.stopped() => {
-                signals.stop();
-                driven.await
+        loop {
+            tokio::select! {
+                ended = &mut driven => break ended,
+                () = stop.stopped() => {
+                    signals.stop();
+                    break driven.await;
+                }
+                () = changes.changed() => signals.wake(),
+                () = failovers.begun() => signals.wake(),
+                never = signals.ring() => match never {},
             }
         }
     };
@@ -141,9 +149,8 @@ where
 fn disconnect_reason(ended: &Ended) -> DisconnectReason {
     match ended {
         Ended::Closed(Closed::ByUs | Closed::ByPeer(_)) => DisconnectReason::ClientClosed,
-        Ended::Closed(Closed::Silent | Closed::TimedOut) | Ended::Stream(_) => {
-            DisconnectReason::ConnectionLost
-        }
+        Ended::Closed(Closed::Silent) => DisconnectReason::Silent,
+        Ended::Closed(Closed::TimedOut) | Ended::Stream(_) => DisconnectReason::ConnectionLost,
         Ended::Closed(
             Closed::Violation(_)
             | Closed::SaslRefused(_)
@@ -157,6 +164,7 @@ fn disconnect_reason(ended: &Ended) -> DisconnectReason {
 fn engine_config() -> Config {
     Config {
         container_id: String::from("drawspan-emulator"),
+        silence_ms: Some(AMQP_SILENCE_MS),
         ..Config::default()
     }
 }

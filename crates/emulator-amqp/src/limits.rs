@@ -2,7 +2,7 @@
 
 pub use drawspan_emulator_hub::limits::{
     BATCH_MESSAGES_MAX, PUSHES_MAX, READ_PAUSE_MS, REGISTRATION_BODY_BYTES,
-    REGISTRATION_REQUESTS_MAX, TOKEN_SWEEP_MS,
+    REGISTRATION_REQUESTS_MAX, TOKEN_SWEEP_MAX_MS,
 };
 
 /// Size that encoding may add to it over AMQP.

@@ -17,7 +17,7 @@ use drawspan_hub::address;
 use drawspan_hub_model::x509::Presented;
 
 use super::answers::Answers;
-use super::error::ARGUMENT_ERROR;
+use super::error::{ARGUMENT_ERROR, THROTTLED};
 use crate::limits::{
     REGISTRATION_BODY_BYTES, REGISTRATION_CREDIT, REGISTRATION_REQUESTS_MAX,
     REGISTRATION_SLACK_BYTES,
@@ -31,8 +31,6 @@ const REGISTER: &str = "iotdps-register";
 const OPERATION_STATUS: &str = "iotdps-get-operationstatus";
 /// The C# client looks for the first spelling, those of Node and C for the second.
 const RETRY_AFTER: [&str; 2] = ["Retry-After", "retry-after"];
-/// What Node's client tries again for.
-const THROTTLED: Symbol = Symbol::from_static("com.microsoft:device-container-throttled");
 
 /// The device, by the user name and password of SASL PLAIN, or by the address of its first link and its certificate.
 pub(super) struct Identity {
@@ -366,6 +364,7 @@ pub(super) fn error(refusal: &Refusal) -> Error {
         401 | 403 => condition::UNAUTHORIZED_ACCESS,
         404 => condition::NOT_FOUND,
         413 => condition::MESSAGE_SIZE_EXCEEDED,
+        // What Node's client tries again for.
         429 => THROTTLED,
         500.. => condition::INTERNAL_ERROR,
         _ => ARGUMENT_ERROR,

@@ -1,20 +1,30 @@
 //! Signals from other tasks to a connection's task.
 
+use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use drawspan_amqp::engine::{DeliveryId, LinkId};
 use drawspan_amqp::performative::DeliveryState;
 use drawspan_emulator_hub::dps::requests::{Answer, Refusal};
+use drawspan_emulator_hub::hub::Hub;
 use drawspan_emulator_hub::sessions::{CallFailure, MethodCall};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::limits::PUSHES_MAX;
 
 /// Asks a connection's task to look at what may have changed.
 #[derive(Debug)]
 pub(super) struct Wake;
+
+/// When a connection is to be woken, by its hub's clock.
+#[derive(Clone, Debug)]
+pub(super) struct Alarm {
+    pub(super) hub: Arc<Hub>,
+    pub(super) at: Duration,
+}
 
 /// Signals and requests of others to a connection.
 #[derive(Debug)]
@@ -24,6 +34,8 @@ pub(super) struct Signals {
     notices: Mutex<Vec<Notice>>,
     pushes: Mutex<Vec<Push>>,
     stored: Mutex<Vec<Stored>>,
+    /// When the connection is woken for what waits.
+    alarm: watch::Sender<Option<Alarm>>,
     /// The answer of DPS to the one request that it carries out.
     registered: Mutex<Option<Result<Answer, Refusal>>>,
 }
@@ -80,6 +92,28 @@ impl Signals {
             pushes: Mutex::default(),
             stored: Mutex::default(),
             registered: Mutex::default(),
+            alarm: watch::Sender::new(None),
+        }
+    }
+
+    /// Has the connection woken at a time.
+    pub(super) fn set_alarm(&self, alarm: Option<Alarm>) {
+        self.alarm.send_replace(alarm);
+    }
+
+    /// Wakes the connection at the times that are set, for ever.
+    pub(super) async fn ring(&self) -> Infallible {
+        let mut set = self.alarm.subscribe();
+        loop {
+            let alarm = set.borrow_and_update().clone();
+            if let Some(Alarm { hub, at }) = alarm {
+                tokio::select! {
+                    () = hub.until_due(at) => self.wake(),
+                    // The sender is held here, so that it cannot be gone.
+                    _ = set.changed() => continue,
+                }
+            }
+            let _ = set.changed().await;
         }
     }
 

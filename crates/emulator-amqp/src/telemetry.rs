@@ -77,6 +77,17 @@ fn with_model(message: &Bytes, model: &str) -> Result<Bytes, DecodeError> {
 }
 
 impl TelemetryLink {
+    /// What is stored of messages over this link.
+    pub(super) fn records(&self, messages: Vec<Bytes>) -> impl Iterator<Item = NewRecord> {
+        let record = |message| NewRecord {
+            device_id: self.client.device.clone(),
+            module_id: self.client.module.clone(),
+            origin: self.origin.clone(),
+            message,
+        };
+        messages.into_iter().map(record)
+    }
+
     pub(super) fn owner(&self) -> Owner {
         Owner {
             client: self.client.clone(),
@@ -102,57 +113,57 @@ pub(super) struct Arrivals {
     deliveries: Vec<(LinkId, DeliveryId)>,
 }
 
-impl Arrivals {
-    /// Takes a delivery in, or says what is wrong with it.
-    pub(super) fn take(
-        &mut self,
-        link: &TelemetryLink,
-        at: Option<(LinkId, DeliveryId)>,
-        message_format: u32,
-        payload: &Bytes,
-        hub: &Limits,
-    ) -> Result<(), Error> {
-        let mut messages = match message_format {
-            0 => vec![payload.clone()],
-            // A batch counts as it is encoded.
-            BATCH_MESSAGE_FORMAT if payload.len() as u64 > hub.telemetry_message_bytes => {
-                return Err(too_large(hub.telemetry_message_bytes));
-            }
-            BATCH_MESSAGE_FORMAT => batch(payload)
-                .collect::<Result<Vec<_>, _>>()
-                .map_err(malformed)?,
-            other => {
-                let text = format!("message format {other:#x} is not understood");
-                return Err(refusal(
-                    condition::NOT_IMPLEMENTED,
-                    ErrorCode::ARGUMENT_INVALID,
-                    &text,
-                ));
-            }
-        };
-        if messages.is_empty() || messages.len() > limits::BATCH_MESSAGES_MAX {
-            let text = format!("a batch has 1 to {} messages", limits::BATCH_MESSAGES_MAX);
+/// The messages of a delivery, or what is wrong with it.
+pub(super) fn read(
+    link: &TelemetryLink,
+    message_format: u32,
+    payload: &Bytes,
+    hub: &Limits,
+) -> Result<Vec<Bytes>, Error> {
+    let mut messages = match message_format {
+        0 => vec![payload.clone()],
+        // A batch counts as it is encoded.
+        BATCH_MESSAGE_FORMAT if payload.len() as u64 > hub.telemetry_message_bytes => {
+            return Err(too_large(hub.telemetry_message_bytes));
+        }
+        BATCH_MESSAGE_FORMAT => batch(payload)
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(malformed)?,
+        other => {
+            let text = format!("message format {other:#x} is not understood");
             return Err(refusal(
-                condition::INVALID_FIELD,
+                condition::NOT_IMPLEMENTED,
                 ErrorCode::ARGUMENT_INVALID,
                 &text,
             ));
         }
-        for message in &mut messages {
-            check(message, hub, link.client.module.is_some())?;
-            if let Some(model) = &link.model_id {
-                *message = with_model(message, model).map_err(malformed)?;
-            }
+    };
+    if messages.is_empty() || messages.len() > limits::BATCH_MESSAGES_MAX {
+        let text = format!("a batch has 1 to {} messages", limits::BATCH_MESSAGES_MAX);
+        return Err(refusal(
+            condition::INVALID_FIELD,
+            ErrorCode::ARGUMENT_INVALID,
+            &text,
+        ));
+    }
+    for message in &mut messages {
+        check(message, hub, link.client.module.is_some())?;
+        if let Some(model) = &link.model_id {
+            *message = with_model(message, model).map_err(malformed)?;
         }
-        let record = |message| NewRecord {
-            device_id: link.client.device.clone(),
-            module_id: link.client.module.clone(),
-            origin: link.origin.clone(),
-            message,
-        };
-        self.records.extend(messages.into_iter().map(record));
-        self.deliveries.extend(at);
-        Ok(())
+    }
+    Ok(messages)
+}
+
+impl Arrivals {
+    /// Takes in messages of one delivery, which is to be settled with them.
+    pub(super) fn push(
+        &mut self,
+        records: impl IntoIterator<Item = NewRecord>,
+        owed: Option<(LinkId, DeliveryId)>,
+    ) {
+        self.records.extend(records);
+        self.deliveries.extend(owed);
     }
 
     /// Stores messages, then acknowledges them: 200 to a device means that the message is in the log.

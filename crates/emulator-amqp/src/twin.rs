@@ -15,7 +15,9 @@ use drawspan_amqp::value::{Map, Symbol, Value};
 use drawspan_emulator_hub::hub_error::status_description;
 use drawspan_emulator_hub::twin_refusal::TwinRefusal;
 use drawspan_hub::ErrorCode;
+use drawspan_hub_model::client_id::ClientId;
 use drawspan_hub_model::registry::{Change, Registry, RegistryError};
+use drawspan_hub_model::throttle::OperationClass;
 use drawspan_hub_model::twin::{self, Object};
 use drawspan_hub_model::twins::TwinFailure;
 
@@ -69,8 +71,16 @@ pub(super) struct Answer {
     id: MessageId,
     /// Whether the device wants notifications from now on; `None` leaves that unchanged.
     pub(super) wants_news: Option<bool>,
+    /// The size of the twin that was read, if one was.
+    pub(super) read_bytes: Option<usize>,
     /// The refusal, if it is one.
     pub(super) refused: Option<(ErrorCode, String)>,
+}
+
+/// A request that is to be refused.
+pub(super) struct Unanswered {
+    link: LinkId,
+    id: MessageId,
 }
 
 /// The requests of one connection.
@@ -179,6 +189,28 @@ impl Request {
         })
     }
 
+    /// Who asks.
+    pub(super) fn client(&self) -> &ClientId {
+        &self.owner.client
+    }
+
+    /// What it counts as; `None` if it costs nothing.
+    pub(super) fn class(&self) -> Option<OperationClass> {
+        match self.operation {
+            Ok(Operation::Get) => Some(OperationClass::TwinReads),
+            Ok(Operation::Report(..)) => Some(OperationClass::TwinUpdates),
+            Ok(Operation::News(_)) | Err(_) => None,
+        }
+    }
+
+    /// What a refusal of it needs.
+    pub(super) fn to_refuse(&self) -> Unanswered {
+        Unanswered {
+            link: self.answers,
+            id: self.id.clone(),
+        }
+    }
+
     /// The answer when nothing can be stored any more.
     pub(super) fn not_stored(self) -> Answer {
         Answer::new(self.answers, self.id, 500, None, None).not_stored()
@@ -201,7 +233,10 @@ impl Request {
         match operation {
             Operation::Get => {
                 let body = twin.for_device().to_string();
-                (Answer::new(link, id, 200, None, Some(body)), None)
+                let bytes = body.len();
+                let mut answer = Answer::new(link, id, 200, None, Some(body));
+                answer.read_bytes = Some(bytes);
+                (answer, None)
             }
             Operation::News(wanted) => {
                 let mut answer = Answer::new(link, id, 200, None, None);
@@ -227,6 +262,13 @@ impl Request {
                 }
             }
         }
+    }
+}
+
+impl Unanswered {
+    /// The answer.
+    pub(super) fn refusal(self, code: ErrorCode, text: &str) -> Answer {
+        Answer::refusal(self.link, self.id, &TwinRefusal(code, text.to_owned()))
     }
 }
 
@@ -258,6 +300,7 @@ impl Answer {
             message: message.to_bytes(),
             id,
             wants_news: None,
+            read_bytes: None,
             refused: None,
         }
     }

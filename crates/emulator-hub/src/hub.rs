@@ -3,14 +3,17 @@
 mod authorities;
 mod c2d;
 mod changes;
+mod failover;
 mod kept;
 mod methods;
 mod mqtt_sessions;
 mod news;
 mod sessions;
+mod throttle;
 mod uploads;
 
 use std::fmt;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use drawspan_hub::{
@@ -27,6 +30,8 @@ use drawspan_hub_model::limits::Limits;
 use drawspan_hub_model::module::Module;
 use drawspan_hub_model::policy::{POLICIES, Policies};
 use drawspan_hub_model::registry::{Change, Entry, Registry};
+use drawspan_hub_model::throttle::{Now, RateLimits};
+use drawspan_hub_model::token_life::Presentation;
 use drawspan_hub_model::uploads::Uploads;
 use drawspan_hub_model::x509::{Authorities, Presented};
 use drawspan_hub_store::{MqttSession, Store, StoreError};
@@ -43,8 +48,11 @@ use crate::storage::Storage;
 pub use authorities::AuthoritySpec;
 use c2d::Messages;
 pub use c2d::{SendError, SettleError};
+pub use failover::{FailoverError, Lost};
 pub use methods::InvokeError;
 use mqtt_sessions::KeptSubscriptions;
+use throttle::HeldThrottle;
+pub use throttle::{Room, ThrottleState};
 use uploads::HeldUploads;
 pub use uploads::{UploadError, UploadPlace};
 
@@ -70,6 +78,10 @@ pub struct Hub {
     subscriptions: KeptSubscriptions,
     uploads: HeldUploads,
     storage: Storage,
+    is_failing_over: AtomicBool,
+    /// Called when the hub begins to fail over.
+    failover_begins: OnceLock<Told>,
+    throttle: HeldThrottle,
     /// Called when there is feedback for services.
     feedback_waits: OnceLock<Told>,
     /// Called when there are file notifications for services.
@@ -92,6 +104,8 @@ pub struct Parts {
     pub events: Events,
     /// Its limits.
     pub limits: Limits,
+    /// Its rates and its quota.
+    pub rate_limits: RateLimits,
     /// When it was created, Unix milliseconds.
     pub created_unix_ms: u64,
     /// Its policies.
@@ -141,6 +155,7 @@ impl Hub {
             clock,
             events,
             limits,
+            rate_limits,
             created_unix_ms,
             policies,
             groups,
@@ -156,7 +171,12 @@ impl Hub {
         // Initial contents are not events of the hub.
         registry.take_events();
         mqtt_sessions.retain(|session| registry.generation_id(&session.client).is_some());
+        let now = Now {
+            elapsed: clock.elapsed(),
+            unix_ms: clock.unix_ms(),
+        };
         Self {
+            throttle: HeldThrottle::new(rate_limits, now),
             host,
             clock,
             events,
@@ -173,6 +193,8 @@ impl Hub {
             subscriptions: KeptSubscriptions::from_stored(mqtt_sessions),
             uploads: HeldUploads::new(uploads),
             storage,
+            is_failing_over: AtomicBool::new(false),
+            failover_begins: OnceLock::new(),
             feedback_waits: OnceLock::new(),
             file_notifications_wait: OnceLock::new(),
             telling: Mutex::default(),
@@ -199,6 +221,20 @@ impl Hub {
         &self.limits
     }
 
+    /// The clock by which this hub lives.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Credentials that are presented now.
+    fn presentation(&self) -> Presentation {
+        Presentation {
+            machine_unix_ms: self.clock.machine_unix_ms(),
+            elapsed: self.clock.elapsed(),
+            grace: self.limits.sas_grace,
+        }
+    }
+
     /// The time of day by which this hub lives, Unix milliseconds.
     pub fn now_unix_ms(&self) -> u64 {
         self.clock.unix_ms()
@@ -209,8 +245,8 @@ impl Hub {
     /// # Errors
     /// When nothing can be done with the token at this hub.
     pub fn authenticate(&self, token: &str) -> Result<Grant, Denied> {
-        let now = self.clock.unix_s();
-        let verified = access::verify(token, &self.host, &self.policies, &self.registry(), now);
+        let now = self.presentation();
+        let verified = access::verify(token, &self.host, &self.policies, &self.registry(), &now);
         verified.inspect_err(|reason| {
             self.emit(HubEvent::AuthenticationFailed { reason: *reason });
         })
@@ -225,7 +261,7 @@ impl Hub {
         presented: &Arc<Presented>,
         client: &ClientId,
     ) -> Result<Grant, Denied> {
-        let now = self.clock.unix_s();
+        let now = self.presentation().machine_unix_s();
         let verified = {
             let (authorities, registry) = (self.authorities(), self.registry());
             access::verify_certificate(presented, client, &authorities, &registry, now)

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 use drawspan_hub::HostName;
+use tokio::sync::watch;
 
 use crate::hub::Hub;
 
@@ -12,7 +13,13 @@ use crate::hub::Hub;
 pub struct HubSet {
     hubs: Arc<[Arc<Hub>]>,
     dps_name: Option<HostName>,
+    /// How many failovers have begun.
+    failovers: watch::Receiver<u64>,
 }
+
+/// Says when one of the hubs begins to fail over.
+#[derive(Clone, Debug)]
+pub struct Failovers(watch::Receiver<u64>);
 
 /// The meaning of a name.
 #[derive(Clone, Debug)]
@@ -28,10 +35,24 @@ pub enum Served {
 impl HubSet {
     /// These hubs, with the provisioning service at a name of its own or at every name.
     pub fn new(hubs: Vec<Arc<Hub>>, dps_name: Option<HostName>) -> Self {
+        let (begun, failovers) = watch::channel(0);
+        let begun = Arc::new(begun);
+        for hub in &hubs {
+            let begun = Arc::clone(&begun);
+            hub.tell_of_failover(move || begun.send_modify(|count| *count += 1));
+        }
         Self {
             hubs: hubs.into(),
             dps_name,
+            failovers,
         }
+    }
+
+    /// Notice of failovers from now on.
+    pub fn failovers(&self) -> Failovers {
+        let mut failovers = self.failovers.clone();
+        failovers.mark_unchanged();
+        Failovers(failovers)
     }
 
     /// All hubs, in the order of the configuration.
@@ -70,10 +91,33 @@ impl HubSet {
         }
     }
 
+    /// Whether `named` (a `Host` header; the port is ignored) is a name that only this emulator has or that always means this machine:
+    /// a hub's, the provisioning service's, `localhost` or a loopback address.
+    pub fn is_own_name(&self, named: &str) -> bool {
+        let name = without_port(named);
+        let address = name.trim_start_matches('[').trim_end_matches(']');
+        self.find(name).is_some()
+            || self.is_dps(name)
+            || name.eq_ignore_ascii_case("localhost")
+            || address
+                .parse::<IpAddr>()
+                .is_ok_and(|address| address.is_loopback())
+    }
+
     fn is_dps(&self, name: &str) -> bool {
         self.dps_name
             .as_ref()
             .is_some_and(|dps| dps.as_str().eq_ignore_ascii_case(name))
+    }
+}
+
+impl Failovers {
+    /// Waits for the next one. Safe to be dropped and called again.
+    pub async fn begun(&mut self) {
+        if self.0.changed().await.is_err() {
+            // The hubs are gone.
+            std::future::pending::<()>().await;
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use drawspan_hub_model::groups::ConsumerGroups;
 use drawspan_hub_model::limits::Limits;
 use drawspan_hub_model::policy::Policies;
 use drawspan_hub_model::registry::Registry;
+use drawspan_hub_model::throttle::RateLimits;
 use drawspan_segment_log::{LogLimits, TelemetryLog};
 
 use super::{HubSet, Served};
@@ -18,6 +19,7 @@ fn set(names: &[&str]) -> HubSet {
             host: HostName::parse(name).unwrap(),
             clock: Clock::system(),
             limits: Limits::default(),
+            rate_limits: RateLimits::default(),
             events: Events::new(Clock::system(), Vec::new()),
             created_unix_ms: 0,
             policies: Policies {

@@ -28,8 +28,10 @@ pub mod stop;
 pub mod storage;
 #[cfg(any(test, feature = "test-hub"))]
 pub mod test_hub;
+pub mod throttle_text;
 pub mod tracking_id;
 pub mod twin_refusal;
+pub mod waiting;
 
 pub use clock::Clock;
 pub use dps::Dps;

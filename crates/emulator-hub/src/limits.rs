@@ -1,5 +1,14 @@
 //! Limits of a running hub, and those that all its protocol heads share.
 
+use std::ops::RangeInclusive;
+
+/// Speeds of an emulator's clock, as multiples of the machine's.
+pub const CLOCK_SCALES: RangeInclusive<f64> = 0.01..=1_000.0;
+/// Longest step of an emulator's clock: ten years.
+pub const CLOCK_ADVANCE_MAX_S: u64 = 10 * 366 * 86_400;
+/// How far an emulator's time of day may be ahead of the machine's: a hundred years.
+pub const CLOCK_AHEAD_MAX_S: u64 = 100 * 366 * 86_400;
+
 /// Body of a registration (the service's own limit).
 pub const REGISTRATION_BODY_BYTES: usize = 96 * 1024;
 
@@ -19,14 +28,31 @@ pub const REFUSAL_TEXT_CHARS: usize = 200;
 /// Addresses whose user was already told how to trust the authority.
 pub const UNTRUSTING_PEERS_MAX: usize = 1_024;
 
+/// Longest failover of a hub: Microsoft names up to 26 hours.
+pub const FAILOVER_MAX_S: u64 = 26 * 60 * 60;
+/// How long a hub fails over when nothing is said about it.
+pub const FAILOVER_S: u64 = 30;
+/// Moves of devices that the provisioning service keeps.
+pub const MOVES_MAX: usize = 100_000;
+
 /// Messages in one batch.
 pub const BATCH_MESSAGES_MAX: usize = 500;
 /// Pause of a reader's link while much waits to be written.
 pub const READ_PAUSE_MS: u64 = 10;
-/// How often expired tokens are looked for.
+/// How often it is looked at whether clients of MQTT may still be connected: their keys may be others.
 pub const TOKEN_SWEEP_MS: u64 = 5_000;
+/// Longest time after which the tokens of a connection are looked at again, though none expires before.
+pub const TOKEN_SWEEP_MAX_MS: u64 = 24 * 60 * 60 * 1_000;
+/// How long a client may be silent over AMQP: the 240 seconds that are announced to it, and as much more as a hub that looks at intervals
+/// may let pass. Clients of .NET send after 7/8 of what is announced; this leaves them that even at a scale of 1.2.
+pub const AMQP_SILENCE_MS: u32 = 255_000;
 /// Method calls and the like that may wait for one connection's task.
 pub const PUSHES_MAX: usize = 4_096;
+
+/// Bytes of all operations of a hub that wait because of its rates; further ones are refused.
+pub const THROTTLED_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// The same of one connection.
+pub const THROTTLED_CONNECTION_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// Messages to devices are looked after at least this often, in case the time of day is set.
 pub const KEEP_MESSAGES_MS: u64 = 60_000;

@@ -91,7 +91,7 @@ impl Refusals {
     /// Logs that `peer` was refused `what`. Both texts may quote the client: they are shortened, and secrets taken out.
     pub fn log(&self, door: Door, code: &str, peer: SocketAddr, what: &str, reason: &str) {
         let mut throttle = self.throttle.lock().unwrap_or_else(PoisonError::into_inner);
-        let admitted = throttle.admit(door, code, self.clock.elapsed());
+        let admitted = throttle.admit(door, code, self.clock.machine_elapsed());
         drop(throttle);
         if !admitted {
             return;
@@ -150,7 +150,7 @@ impl Refusals {
         loop {
             tokio::select! {
                 () = stop.stopped() => break,
-                () = self.clock.sleep(Duration::from_millis(REFUSALS_WINDOW_MS)) => {}
+                () = self.clock.machine_sleep(Duration::from_millis(REFUSALS_WINDOW_MS)) => {}
             }
             self.log_left_out();
         }

@@ -16,8 +16,12 @@ use drawspan_segment_log::LogError;
 
 use crate::cert::{self, CertCommand, CertError};
 use crate::config::{AMQPS_PORT, Config, Mistake, UploadAccount};
+use crate::control::ctl::{self, CtlArgs, CtlError};
 use crate::device_range;
 use crate::emulator::Emulator;
+use crate::lifecycle_args::LifecycleArgs;
+use crate::limit_args::LimitArgs;
+use crate::pictures::{self, PictureArgs, PictureError};
 use crate::retention::RetentionArgs;
 use crate::start_error::StartError;
 use crate::tail::{self, Paint};
@@ -46,6 +50,10 @@ Examples:
   A device that proves itself by a certificate, and the certificate:
     drawspan emulator --state ./emulator --x509-device sensor-2
     drawspan emulator cert device sensor-2 --state ./emulator
+
+  A hub with the limits of two units of S1, and one with limits of your own:
+    drawspan emulator --sku S1 --units 2 --device sensor-1
+    drawspan emulator --limit d2c=5/s --limit burst.d2c=0 --device sensor-1
 
   A tenth of all token renewals fail, and the sessions of one device are
   stalled:
@@ -146,6 +154,10 @@ pub struct EmulatorArgs {
     #[arg(long, value_name = "CODE", default_value_t = UNSUPPORTED_PROTOCOL_VERSION, value_parser = clap::value_parser!(u8).range(128..))]
     mqtt5_reason: u8,
     #[command(flatten)]
+    limits: LimitArgs,
+    #[command(flatten)]
+    lifecycle: LifecycleArgs,
+    #[command(flatten)]
     retention: RetentionArgs,
     /// Print a line for every message that reaches a hub
     #[arg(long)]
@@ -158,6 +170,10 @@ enum EmulatorCommand {
     /// Make certificates of devices, to try
     #[command(subcommand)]
     Cert(CertCommand),
+    /// Ask something of a running emulator: cause faults, change limits and time, observe, reset
+    Ctl(Box<CtlArgs>),
+    /// Draw what the rules of a hub do in the course of time
+    Picture(PictureArgs),
 }
 
 /// The mistakes in a command line.
@@ -180,6 +196,12 @@ pub enum CommandError {
     /// No certificate was made.
     #[error(transparent)]
     Cert(#[from] CertError),
+    /// No picture was drawn.
+    #[error(transparent)]
+    Picture(#[from] PictureError),
+    /// A running emulator does not do what was asked.
+    #[error(transparent)]
+    Ctl(CtlError),
     /// The terminal, or what took its place, is gone.
     #[error("cannot print: {0}")]
     Print(#[source] io::Error),
@@ -188,13 +210,27 @@ pub enum CommandError {
     Signal(#[source] io::Error),
 }
 
+impl From<CtlError> for CommandError {
+    fn from(error: CtlError) -> Self {
+        match error.is_usage() {
+            true => Self::Args(InvalidArgs(vec![error.to_string()])),
+            false => Self::Ctl(error),
+        }
+    }
+}
+
 /// Runs `drawspan emulator` until it is interrupted or terminated.
 ///
 /// # Errors
 /// When the command line is wrong or the emulator does not start.
 pub async fn run(args: EmulatorArgs) -> Result<(), CommandError> {
-    if let Some(EmulatorCommand::Cert(command)) = args.command {
-        let text = cert::run(&command)?;
+    let text = match &args.command {
+        Some(EmulatorCommand::Cert(command)) => Some(cert::run(command)?),
+        Some(EmulatorCommand::Ctl(args)) => Some(ctl::run(args).await?),
+        Some(EmulatorCommand::Picture(args)) => Some(pictures::run(args)?),
+        None => None,
+    };
+    if let Some(text) = text {
         return io::stdout()
             .write_all(text.as_bytes())
             .map_err(CommandError::Print);
@@ -249,6 +285,7 @@ impl EmulatorArgs {
             ..Provisioning::default()
         };
         self.x509.apply(&mut config, &mut errors);
+        self.limits.apply(&mut config, &mut errors);
         config.group_key = self
             .group_key
             .and_then(|text| check(&mut errors, "group-key", SymmetricKey::from_base64(&text)));
@@ -274,6 +311,7 @@ impl EmulatorArgs {
         errors.extend(invalid.iter().map(|error| format!("--device: {error}")));
         config.devices = devices;
         config.mqtt_5_reason = self.mqtt5_reason;
+        config.limits.sas_grace = self.lifecycle.sas_grace();
         config.telemetry = self.retention.limits(config.partitions);
         let faults = self.faults.iter();
         config.faults = faults

@@ -9,12 +9,14 @@ use drawspan_emulator_hub::blobs::CONTAINER;
 use drawspan_emulator_hub::clock::Clock;
 use drawspan_emulator_hub::faults::Fault;
 use drawspan_emulator_hub::observe::Observer;
+use drawspan_hub::limits::Rate;
 use drawspan_hub::storage::StorageAccount;
 use drawspan_hub::{DeviceId, HostName, SymmetricKey};
 use drawspan_hub_model::device::Authentication;
 use drawspan_hub_model::dps::{InvalidProvisioning, Provisioning};
 use drawspan_hub_model::groups::{ConsumerGroups, InvalidGroups};
 use drawspan_hub_model::limits::{C2D_DELIVERY_COUNTS, Limits};
+use drawspan_hub_model::throttle::{OperationClass, RateLimits};
 use drawspan_hub_model::x509::{Authorities, AuthorityError, Certificate};
 use drawspan_hub_model::{c2d, uploads};
 use drawspan_mqtt::server::UNSUPPORTED_PROTOCOL_VERSION;
@@ -78,6 +80,8 @@ pub struct Config {
     pub upload_account: Option<UploadAccount>,
     /// Limits of each hub.
     pub limits: Limits,
+    /// Rates and daily quota of each hub, and rates of the provisioning service.
+    pub rate_limits: RateLimits,
     /// The time by which it lives.
     pub clock: Clock,
     /// Observers of the events at the hubs.
@@ -174,6 +178,7 @@ impl Config {
             uploads: uploads::Settings::default(),
             upload_account: None,
             limits: Limits::default(),
+            rate_limits: RateLimits::default(),
             clock: Clock::system(),
             observers: Vec::new(),
             faults: Vec::new(),
@@ -238,6 +243,18 @@ impl Config {
             authorities.give(&name, certificate.clone(), self.clock.unix_ms())?;
         }
         Ok(authorities)
+    }
+
+    /// The rates and the quota, that of [`Provisioning::registrations_per_minute`] included.
+    pub(crate) fn all_rate_limits(&self) -> RateLimits {
+        let limits = self.rate_limits.clone();
+        match self.provisioning.registrations_per_minute {
+            Some(rate) => limits.with_rate(
+                OperationClass::DpsRegistrations,
+                Rate::per_minute(rate.into()),
+            ),
+            None => limits,
+        }
     }
 
     /// Every name that a client may connect to, each of them once.

@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 
 use crate::banner;
 use crate::config::Config;
+use crate::control::{Control, ControlFile};
 use crate::server::{self, Accepting, Addresses, Listeners};
 use crate::start_error::StartError;
 use crate::startup::{self, Opened};
@@ -41,6 +42,8 @@ pub struct Running {
     stopper: Stopper,
     store: Option<Arc<Store>>,
     flusher: Flusher,
+    /// Removed before the state directory is free.
+    _control: Option<ControlFile>,
     _state: StateFolder,
 }
 
@@ -101,6 +104,7 @@ impl Emulator {
                 Faults::new(&config.faults),
             ),
             mqtts: Arc::new(mqtts::Shared {
+                clock: config.clock.clone(),
                 hubs: hubs.clone(),
                 dps: Arc::clone(&dps),
                 refusals: Arc::clone(&refusals),
@@ -110,6 +114,10 @@ impl Emulator {
                 hubs: hubs.clone(),
                 dps: Arc::clone(&dps),
                 ca_pem: tls.ca_pem.into(),
+                control: Arc::new(Control {
+                    clock: config.clock.clone(),
+                    state: state.is_kept().then(|| state.path().to_path_buf()),
+                }),
             }),
             refusals,
         };
@@ -118,6 +126,7 @@ impl Emulator {
             servers.spawn(Arc::clone(hub).keep_messages(stop.clone()));
             servers.spawn(Arc::clone(hub).keep_uploads(stop.clone()));
         }
+        let control_file = control_file(&state, addresses, &hubs)?;
         let ca_path = tls.ca_path;
         Ok(Running {
             hubs,
@@ -129,9 +138,30 @@ impl Emulator {
             stopper,
             store,
             flusher,
+            _control: control_file,
             _state: state,
         })
     }
+}
+
+/// Says in the state directory how the emulator is reached.
+fn control_file(
+    state: &StateFolder,
+    addresses: Addresses,
+    hubs: &HubSet,
+) -> Result<Option<ControlFile>, StartError> {
+    let owner = hubs.hubs().first();
+    let owner = owner.and_then(|hub| hub.connection_strings().into_iter().next());
+    let (true, Some(owner)) = (state.is_kept(), owner) else {
+        return Ok(None);
+    };
+    let (folder, key) = (state.path(), owner.key.to_base64());
+    let written = ControlFile::write(folder, addresses.https, owner.host.as_str(), key);
+    let written = written.map_err(|cause| StartError::Control {
+        path: folder.to_path_buf(),
+        cause,
+    });
+    written.map(Some)
 }
 
 /// The protocol heads that answer on the ports.
@@ -223,9 +253,11 @@ impl Running {
             stopper,
             store,
             flusher,
+            _control: control_file,
             _state: state,
             ..
         } = self;
+        drop(control_file);
         drop(stopper);
         while servers.join_next().await.is_some() {}
         let written = tokio::task::spawn_blocking(move || {

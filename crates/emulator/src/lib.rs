@@ -14,11 +14,15 @@ mod ca;
 mod cert;
 pub mod cli;
 mod config;
+mod control;
 mod device_range;
 mod emulator;
 mod https;
+mod lifecycle_args;
+mod limit_args;
 pub mod limits;
 mod mqtts;
+mod pictures;
 mod retention;
 mod server;
 mod start_error;
@@ -32,6 +36,8 @@ pub use cert::CertError;
 pub use config::{
     AMQPS_PORT, Config, HTTPS_PORT, HTTPS_PORT_UNPRIVILEGED, MQTTS_PORT, Mistake, Ports,
 };
+pub use control::client::NotDone;
+pub use control::ctl::CtlError;
 pub use drawspan_emulator_hub::clock::{Clock, ClockHand};
 pub use drawspan_emulator_hub::dps::{Dps, Observations};
 pub use drawspan_emulator_hub::faults::{Fault, InvalidFault};

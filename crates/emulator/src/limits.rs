@@ -2,7 +2,7 @@
 
 pub use drawspan_emulator_hub::limits::{
     BATCH_MESSAGES_MAX, PUSHES_MAX, READ_PAUSE_MS, REGISTRATION_BODY_BYTES,
-    REGISTRATION_REQUESTS_MAX, TOKEN_SWEEP_MS,
+    REGISTRATION_REQUESTS_MAX, TOKEN_SWEEP_MAX_MS, TOKEN_SWEEP_MS,
 };
 
 /// Partitions of a hub's event endpoint when nothing else is said (the hub's own default).
@@ -33,6 +33,15 @@ pub const UPLOAD_LIST_BYTES: usize = 8 * 1024 * 1024;
 pub const DOWNLOAD_PIECE_BYTES: usize = 64 * 1024;
 /// Blobs on one page of a list (Azure Storage's own limit).
 pub const UPLOAD_LIST_PAGE: usize = 5_000;
+
+/// Body of a request to the control API.
+pub const CONTROL_BODY_BYTES: usize = 64 * 1024;
+/// Longest time of a request of `drawspan emulator ctl`, connecting included.
+pub const CONTROL_CALL_MS: u64 = 60_000;
+/// Largest answer that `drawspan emulator ctl` takes.
+pub const CONTROL_ANSWER_BYTES: usize = 64 * 1024 * 1024;
+/// Life of the token by which `drawspan emulator ctl` asks.
+pub const CONTROL_TOKEN_S: u64 = 300;
 
 /// Connections that one listener serves at a time; more wait in the backlog.
 pub const CONNECTIONS_MAX: usize = 16_384;

@@ -78,6 +78,15 @@ pub enum StartError {
         /// Lines that say how to have it.
         permission: String,
     },
+    /// Running emulators cannot be found.
+    #[error("cannot write how this emulator is reached into {}: {cause}", path.display())]
+    Control {
+        /// The state directory.
+        path: PathBuf,
+        /// The system's error.
+        #[source]
+        cause: io::Error,
+    },
     /// The system gives no thread.
     #[error("cannot start a thread: {0}")]
     Thread(#[source] io::Error),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use drawspan_emulator_hub::clock::Clock;
-use drawspan_emulator_hub::dps::{self, Dps};
+use drawspan_emulator_hub::dps::{self, Dps, MOVES, Moves};
 use drawspan_emulator_hub::hub::{Hub, Parts};
 use drawspan_emulator_hub::observe::Events;
 use drawspan_emulator_hub::random;
@@ -118,6 +118,7 @@ pub(crate) fn open(config: &Config) -> Result<Opened, StartError> {
     let storages = Storages::open(config, database.as_mut())?;
     let groups_with_keys = enrollment_groups(config, database.as_mut())?;
     let registrations = database.as_ref().map(Database::registrations).transpose()?;
+    let moves = database.as_ref().map(|it| it.settings(MOVES)).transpose()?;
     let store = database.map(Store::start).transpose()?.map(Arc::new);
     let logs = parts.iter().map(|(.., log)| Arc::clone(log)).collect();
     let events = Events::new(config.clock.clone(), config.observers.clone());
@@ -132,6 +133,7 @@ pub(crate) fn open(config: &Config) -> Result<Opened, StartError> {
                 clock: config.clock.clone(),
                 events: events.clone(),
                 limits: config.limits.clone(),
+                rate_limits: config.all_rate_limits(),
                 created_unix_ms,
                 policies,
                 groups,
@@ -155,6 +157,7 @@ pub(crate) fn open(config: &Config) -> Result<Opened, StartError> {
         enrollments: enrollments(provisioning, &groups_with_keys, &own),
         groups: groups_with_keys,
         hubs: hubs.clone(),
+        moves: Moves::from_stored(moves.unwrap_or_default()),
         retry_after_s: provisioning.retry_after_s,
         store: store.clone(),
     };
@@ -162,7 +165,7 @@ pub(crate) fn open(config: &Config) -> Result<Opened, StartError> {
         parts,
         provisioning.allocation.clone(),
         Registrations::from_stored(registrations.unwrap_or_default()),
-        provisioning.registrations_per_minute,
+        config.all_rate_limits(),
     );
     Ok(Opened {
         state,

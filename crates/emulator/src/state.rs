@@ -140,6 +140,7 @@ fn is_ours(name: &str) -> bool {
     name == LOCK_FILE
         || name == HUBS_FOLDER
         || name == UPLOADS_FOLDER
+        || name.starts_with("control.")
         || name.starts_with("registry.")
         || name.starts_with("ca.")
         || name.starts_with("ca-key.")

@@ -7,6 +7,7 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod callback;
+mod connection_feed;
 mod dead_letters;
 mod device_list;
 mod downlink;
@@ -18,6 +19,7 @@ mod subscriptions;
 mod usage;
 
 use std::future::Future;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use drawspan_hub::failure::{Failure, FailureKind};
@@ -31,9 +33,11 @@ use drawspan_store::StoreFault;
 use tokio::time::Instant;
 
 pub use callback::{CallbackUrl, InvalidCallback};
+pub use connection_feed::{ConnectionFeed, ConnectionListener};
 pub use dead_letters::{DeadLetter, DeadLetterQuery, DeadLetters};
 pub use device_list::{ListPage, ListQuery, Listed, Listing};
 pub use downlink::{Downlink, Held};
+pub use drawspan_bridge::history::{Change, Published};
 pub use effect::{Effect, Presence};
 pub use readiness::{Readiness, ServiceFault, Unready};
 pub use subscriptions::{
@@ -129,6 +133,9 @@ pub trait DeviceGateway: Clone + Send + Sync + 'static {
 
     /// The id that requests for a device share: it is the same for all spellings of one device.
     fn identity(&self, device: &DeviceId) -> DeviceId;
+
+    /// The changes of devices' connections, for those who follow them.
+    fn connection_feed(&self) -> Arc<ConnectionFeed>;
 
     /// Whether requests make sense now.
     fn readiness(&self) -> Readiness;
@@ -296,6 +303,8 @@ pub struct Diagnostics {
     pub wanted: Vec<SubscriptionType>,
     /// Kinds of these that the hub refuses; the last failure says why.
     pub refused: Vec<SubscriptionType>,
+    /// The last changes of its connection, the newest first.
+    pub history: Vec<Change>,
 }
 
 /// The state of a device.

@@ -1,6 +1,7 @@
 //! Access control: from a token or a certificate to a grant, from a grant to an answer.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use drawspan_hub::sas::Token;
 use drawspan_hub::{DeviceId, ErrorCode, HostName, ModuleId, SymmetricKey};
@@ -10,6 +11,7 @@ use super::device::{Authentication, Device, DeviceStatus};
 use super::module::Module;
 use super::policy::{Policies, Policy, Right};
 use super::registry::Registry;
+use super::token_life::Presentation;
 use super::x509::{Authorities, Presented, Validity};
 
 /// A token whose signature and time were found good, or a certificate that is a device's or module's: what its holder may do as long as it lasts.
@@ -18,6 +20,8 @@ pub struct Grant {
     /// The owner of the token's key, or of the certificate.
     pub principal: Principal,
     proof: Proof,
+    /// Until when it holds a connection, in the hub's time.
+    holds_until: Duration,
 }
 
 /// How the principal proved itself.
@@ -106,7 +110,7 @@ impl Denied {
     }
 }
 
-/// Verifies a token of any kind at time `now_unix_s`.
+/// Verifies a token of any kind that is presented now.
 ///
 /// # Errors
 /// When nothing can be done with the token at this hub, whatever is tried.
@@ -115,7 +119,7 @@ pub fn verify(
     host: &HostName,
     policies: &Policies,
     registry: &Registry,
-    now_unix_s: u64,
+    now: &Presentation,
 ) -> Result<Grant, Denied> {
     let token = Token::parse(token).map_err(|_| Denied::Malformed)?;
     let paths: Vec<&str> = token
@@ -133,11 +137,12 @@ pub fn verify(
         }
         None => signing_client(&token, &paths, registry)?,
     };
-    if !token.is_current(now_unix_s) {
+    if !now.takes(token.expiry_unix_s()) {
         return Err(Denied::Expired);
     }
     Ok(Grant {
         principal,
+        holds_until: now.holds_until(token.expiry_unix_s()),
         proof: Proof::Token(token),
     })
 }
@@ -185,6 +190,8 @@ pub fn verify_certificate(
         DeviceStatus::Enabled => Ok(Grant {
             principal,
             proof: Proof::Certificate(Arc::clone(presented)),
+            // A certificate's time is looked at when a device connects, and its connection may outlive it (azure-iot-sdk-python #968).
+            holds_until: Duration::MAX,
         }),
         DeviceStatus::Disabled => Err(Denied::DeviceDisabled),
     }
@@ -269,13 +276,15 @@ impl Grant {
         }
     }
 
-    /// Whether the grant still holds the connection on which it was given: by a token, until some minutes after its expiry. A certificate's time is
-    /// looked at when a device connects, and its connection may outlive it (azure-iot-sdk-python #968).
-    pub fn is_current(&self, now_unix_s: u64) -> bool {
-        match &self.proof {
-            Proof::Token(token) => token.holds_connection(now_unix_s),
-            Proof::Certificate(_) => true,
-        }
+    /// Until when the grant holds the connection on which it was given, in the time of the [`Presentation`]'s `elapsed`: by a token, until
+    /// some minutes after its expiry; by a certificate, for ever.
+    pub const fn holds_until(&self) -> Duration {
+        self.holds_until
+    }
+
+    /// Whether it still does.
+    pub fn is_current(&self, elapsed: Duration) -> bool {
+        elapsed < self.holds_until
     }
 
     /// Whether one of the keys that `device` has now signed the token, or its certificate still is the one that was presented.

@@ -11,6 +11,8 @@ use drawspan_hub::{DeviceId, ErrorCode, HostName, ModuleId, RegistrationId};
 use crate::access::Denied;
 use crate::client_id::ClientId;
 use crate::dps::Substatus;
+pub use crate::session_end::{DisconnectReason, Protocol};
+use crate::throttle::OperationClass;
 use crate::uploads::NotificationEnd;
 
 /// An event, with when and where it happened.
@@ -39,6 +41,23 @@ pub enum HubEvent {
         protocol: Protocol,
         reason: DisconnectReason,
     },
+    /// The hub found that the token of a connected device or module has run out (401003 in the hub's logs), and ends its session: a
+    /// [`DeviceDisconnected`](Self::DeviceDisconnected) follows.
+    TokenExpired {
+        client: ClientId,
+        protocol: Protocol,
+    },
+    /// The hub fails over to another region for so many seconds: connections end, new ones are refused (404012), and messages to devices
+    /// and feedback on them are lost.
+    HubFailingOver {
+        seconds: u64,
+        messages: usize,
+        feedback: usize,
+    },
+    /// The hub is served again.
+    HubFailedOver,
+    /// A device went to another hub with its twin. It was deleted at this one.
+    DeviceMoved { device: DeviceId, to: HostName },
     /// A token was not accepted.
     AuthenticationFailed { reason: Denied },
     /// A caller with an accepted token, or without one, is not authorized for its request.
@@ -159,49 +178,23 @@ pub enum HubEvent {
         registration: RegistrationId,
         code: u32,
     },
-    /// The provisioning service did not register a device, because too many register.
+    /// Operations were not taken, because they are above a rate of the hub.
+    Throttled {
+        client: Option<ClientId>,
+        class: OperationClass,
+        code: ErrorCode,
+    },
+    /// Operations were not taken, because the hub's daily quota is used up.
+    QuotaExceeded {
+        client: Option<ClientId>,
+        class: OperationClass,
+    },
+
+    /// The provisioning service did not answer a device, because it is asked too often.
     RegistrationThrottled {
         registration: RegistrationId,
         retry_after_s: u32,
     },
-}
-
-/// The protocol of a device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
-    /// AMQP over TLS.
-    Amqps,
-    /// AMQP over TLS in a WebSocket.
-    AmqpsWebSocket,
-    /// MQTT over TLS.
-    Mqtts,
-    /// MQTT over TLS in a WebSocket.
-    MqttsWebSocket,
-}
-
-/// Why a device's session ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DisconnectReason {
-    /// The client closed it.
-    ClientClosed,
-    /// The network connection broke, or the client was silent for too long.
-    ConnectionLost,
-    /// The device has a newer session.
-    Replaced,
-    /// Its token expired.
-    TokenExpired,
-    /// The device was disabled.
-    DeviceDisabled,
-    /// The device was deleted.
-    DeviceDeleted,
-    /// The module was deleted.
-    ModuleDeleted,
-    /// Its token does not allow the session any more, for instance because keys were exchanged.
-    AccessRevoked,
-    /// The client broke the protocol's rules, or did not take what was sent to it.
-    ClientFault,
-    /// The hub stops.
-    HubStopped,
 }
 
 impl HubEvent {
@@ -210,6 +203,10 @@ impl HubEvent {
         match self {
             Self::DeviceConnected { .. } => "deviceConnected",
             Self::DeviceDisconnected { .. } => "deviceDisconnected",
+            Self::TokenExpired { .. } => "tokenExpired",
+            Self::HubFailingOver { .. } => "hubFailingOver",
+            Self::HubFailedOver => "hubFailedOver",
+            Self::DeviceMoved { .. } => "deviceMoved",
             Self::AuthenticationFailed { .. } => "authenticationFailed",
             Self::AccessDenied { .. } => "accessDenied",
             Self::DeviceCreated { .. } => "deviceCreated",
@@ -248,6 +245,8 @@ impl HubEvent {
             Self::RegistrationAssigned { .. } => "registrationAssigned",
             Self::RegistrationRefused { .. } => "registrationRefused",
             Self::RegistrationThrottled { .. } => "registrationThrottled",
+            Self::Throttled { .. } => "throttled",
+            Self::QuotaExceeded { .. } => "quotaExceeded",
         }
     }
 
@@ -259,6 +258,7 @@ impl HubEvent {
             | Self::DeviceEnabled { device }
             | Self::DeviceDisabled { device }
             | Self::DeviceDeleted { device }
+            | Self::DeviceMoved { device, .. }
             | Self::C2dEnqueued { device, .. }
             | Self::C2dRefused { device, .. }
             | Self::C2dDelivered { device, .. }
@@ -297,6 +297,7 @@ impl HubEvent {
         match self {
             Self::DeviceConnected { client, .. }
             | Self::DeviceDisconnected { client, .. }
+            | Self::TokenExpired { client, .. }
             | Self::ModuleCreated { client }
             | Self::ModuleUpdated { client }
             | Self::ModuleDeleted { client }
@@ -308,8 +309,13 @@ impl HubEvent {
             | Self::MethodAnswered { client, .. }
             | Self::MethodTimedOut { client, .. }
             | Self::MethodFailed { client, .. } => Some(client),
-            Self::AccessDenied { client, .. } => client.as_ref(),
-            Self::AuthenticationFailed { .. }
+            Self::AccessDenied { client, .. }
+            | Self::Throttled { client, .. }
+            | Self::QuotaExceeded { client, .. } => client.as_ref(),
+            Self::HubFailingOver { .. }
+            | Self::HubFailedOver
+            | Self::DeviceMoved { .. }
+            | Self::AuthenticationFailed { .. }
             | Self::DeviceCreated { .. }
             | Self::DeviceUpdated { .. }
             | Self::DeviceEnabled { .. }
@@ -344,13 +350,32 @@ impl fmt::Display for HubEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::DeviceConnected { protocol, .. } => write!(f, "protocol={protocol:?}"),
+            Self::TokenExpired { protocol, .. } => {
+                write!(f, "protocol={protocol:?} code={}", ErrorCode::UNAUTHORIZED)
+            }
             Self::DeviceDisconnected {
                 protocol, reason, ..
-            } => write!(f, "protocol={protocol:?} reason={reason:?}"),
+            } => {
+                write!(f, "protocol={protocol:?} reason={reason:?}")?;
+                match reason.code(*protocol) {
+                    Some(code) => write!(f, " code={code}"),
+                    None => Ok(()),
+                }
+            }
             Self::AuthenticationFailed { reason } | Self::AccessDenied { reason, .. } => {
                 write!(f, "reason={reason:?}")
             }
-            Self::DeviceCreated { .. }
+            Self::HubFailingOver {
+                seconds,
+                messages,
+                feedback,
+            } => write!(
+                f,
+                "seconds={seconds} messages={messages} feedback={feedback}"
+            ),
+            Self::DeviceMoved { to, .. } => write!(f, "to={to}"),
+            Self::HubFailedOver
+            | Self::DeviceCreated { .. }
             | Self::DeviceUpdated { .. }
             | Self::DeviceEnabled { .. }
             | Self::DeviceDisabled { .. }
@@ -422,6 +447,8 @@ impl fmt::Display for HubEvent {
                 f,
                 "registration={registration} retry_after_s={retry_after_s}"
             ),
+            Self::Throttled { class, code, .. } => write!(f, "class={class} code={code}"),
+            Self::QuotaExceeded { class, .. } => write!(f, "class={class}"),
         }
     }
 }

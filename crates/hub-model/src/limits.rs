@@ -1,6 +1,9 @@
 //! Every limit of the hub as a value, in one place.
 
 use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use super::token_life::SasGrace;
 
 /// The limits of a hub that a hub's tier, or a test, may want to be others. The default is what Microsoft documents
 /// (articles "IoT Hub quotas and throttling" and those of each feature), or what was seen of real hubs where it documents
@@ -39,8 +42,6 @@ pub struct Limits {
     pub c2d_ttl_max_ms: u64,
     /// File uploads that one device may have under way (403006).
     pub uploads_per_device: usize,
-    /// File uploads that the devices of a hub may begin in a minute (429001); `None` sets no limit. A unit of S1 has 100.
-    pub uploads_per_minute: Option<u32>,
     /// Bytes of uploaded files that a hub keeps, and of such as are being uploaded.
     pub blob_bytes: u64,
     /// Devices of one bulk registry call.
@@ -49,6 +50,8 @@ pub struct Limits {
     pub list_devices: usize,
     /// Twins on one page of a query.
     pub query_page: usize,
+    /// What a token has beyond its expiry.
+    pub sas_grace: SasGrace,
 }
 
 impl Default for Limits {
@@ -70,11 +73,11 @@ impl Default for Limits {
             c2d_message_bytes: 64 * 1024,
             c2d_ttl_max_ms: 48 * 60 * 60 * 1000,
             uploads_per_device: 10,
-            uploads_per_minute: None,
             blob_bytes: BLOB_BYTES,
             bulk_devices: 100,
             list_devices: 1000,
             query_page: 1_000,
+            sas_grace: SasGrace::default(),
         }
     }
 }
@@ -84,6 +87,8 @@ pub const DEVICES_MAX: usize = 1_000_000;
 
 /// Messages to all devices of a hub together: they are held in memory.
 pub const C2D_QUEUED_BYTES: usize = 512 * 1024 * 1024;
+/// By so much the time of day may be set back without anything ending that began later.
+pub const TIME_STEP_MS: u64 = 60_000;
 /// How long a device has a message before others may get it (the hub's own).
 pub const C2D_LOCK_MS: u64 = 60_000;
 /// How long a message waits that does not say how long it should (the hub's default).
@@ -172,3 +177,22 @@ pub const AUTHORITY_NAME_MAX_CHARS: usize = 64;
 pub const SIGNING_CERTIFICATES_MAX: usize = 2;
 /// Individual enrollments. The service takes a million; the emulator reads them from a file and keeps them in memory.
 pub const INDIVIDUAL_ENROLLMENTS_MAX: usize = 100_000;
+
+/// Connections beyond the rate that are accepted at once, as time's worth of it (not documented; connections are shaped soonest).
+pub const CONNECT_BURST: Duration = Duration::from_secs(1);
+/// The same for other operations: at twice the rate this lasts a minute, and the queue another, "a minute or two" as documented.
+pub const OPERATION_BURST: Duration = Duration::from_secs(60);
+/// Operations that wait, as time's worth of the rate (not documented).
+pub const OPERATION_QUEUE: Duration = Duration::from_secs(60);
+/// How long an operation waits at most (not documented; the .NET client waits so long for a CONNACK because hubs do).
+pub const OPERATION_WAIT: Duration = Duration::from_secs(60);
+/// The burst of registrations at a provisioning service: its rates are per minute.
+pub const DPS_BURST: Duration = Duration::from_secs(60);
+/// The burst of one device's polls: its rate is per ten seconds.
+pub const DPS_POLL_BURST: Duration = Duration::from_secs(10);
+/// Largest rate that can be set.
+pub const RATE_PER_MINUTE_MAX: u64 = 1_000_000_000;
+/// Longest burst, queue and wait that can be set.
+pub const THROTTLE_TIME_MAX_S: u64 = 86_400;
+/// Devices whose polls of the provisioning service are counted at a time; beyond that those that polled least lately start anew.
+pub const POLLING_DEVICES_MAX: usize = 100_000;

@@ -55,6 +55,26 @@ impl Registry {
         Ok(twin)
     }
 
+    /// Gives a client a twin that it had at another hub.
+    ///
+    /// # Errors
+    /// When there is no such client.
+    pub fn put_twin(&mut self, id: &ClientId, twin: Arc<Twin>) -> Result<Change, RegistryError> {
+        let live = self.live_mut(id)?;
+        *live.twin = Some(Arc::clone(&twin));
+        self.events.push(HubEvent::TwinUpdated {
+            client: id.clone(),
+            version: twin.version,
+            tags: true,
+            desired: true,
+        });
+        Ok(Change::Twin {
+            client: id.clone(),
+            twin,
+            desired: None,
+        })
+    }
+
     /// Whether [`Self::update_twin`] would be refused. The twin of a client that there is not yet is an unused one.
     pub(super) fn try_twin(
         &self,

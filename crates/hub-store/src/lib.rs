@@ -46,6 +46,13 @@ pub enum Write {
     CloudToDevice(messages::Change),
     /// A device that registered at the provisioning service.
     Registration(Arc<Registration>),
+    /// A value that is kept under a name, for all hubs.
+    Setting {
+        /// The name.
+        name: String,
+        /// The value.
+        value: String,
+    },
     /// A certificate authority is new or different.
     Authority(Box<Authority>),
     /// A certificate authority of that name is gone.
@@ -276,6 +283,14 @@ impl Database {
     /// When the database cannot be read.
     pub fn setting(&self, name: &str) -> Result<Option<String>, StoreError> {
         schema::setting(&self.connection, name).map_err(|cause| self.failed("read", cause))
+    }
+
+    /// All values whose names begin with `prefix`, with the rest of their names.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn settings(&self, prefix: &str) -> Result<Vec<(String, String)>, StoreError> {
+        schema::settings(&self.connection, prefix).map_err(|cause| self.failed("read", cause))
     }
 
     /// Keeps `value` under `name`.

@@ -284,6 +284,7 @@ pub(super) fn apply(
         Write::Upload(change) => uploads::apply(connection, hub, change),
         Write::Blob(change) => blobs::apply(connection, hub, change),
         Write::Registration(registration) => dps::put(connection, registration),
+        Write::Setting { name, value } => set_setting(connection, name, value),
         Write::MqttSession(session) => mqtt_sessions::put(connection, hub, session),
         Write::MqttSessionGone(client) => match &client.module {
             None => mqtt_sessions::delete(connection, hub, &client.device),
@@ -322,6 +323,17 @@ pub(super) fn setting(connection: &Connection, name: &str) -> rusqlite::Result<O
             row.get(0)
         })
         .optional()
+}
+
+pub(super) fn settings(
+    connection: &Connection,
+    prefix: &str,
+) -> rusqlite::Result<Vec<(String, String)>> {
+    // Not LIKE, which has wildcards.
+    let query = "SELECT substr(name, length(?1) + 1), value FROM setting WHERE substr(name, 1, length(?1)) = ?1";
+    let mut select = connection.prepare(query)?;
+    let rows = select.query_map([prefix], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    rows.collect()
 }
 
 pub(super) fn set_setting(

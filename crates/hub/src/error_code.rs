@@ -72,6 +72,8 @@ codes! {
     MAX_CBS_TOKEN_EXCEEDED = 403_005, "IotHubMaxCbsTokenExceeded";
     /// The device has as many file uploads under way as it may have.
     DEVICE_MAXIMUM_ACTIVE_FILE_UPLOAD_LIMIT_EXCEEDED = 403_006, "DeviceMaximumActiveFileUploadLimitExceeded";
+    /// The hub's tier does not have the operation.
+    OPERATION_NOT_AVAILABLE_IN_CURRENT_TIER = 403_010, "OperationNotAvailableInCurrentTier";
     /// The device is disabled in the registry.
     DEVICE_DISABLED = 403_012, "DeviceDisabled";
     /// Tags, desired or reported properties of a twin that are too large together.

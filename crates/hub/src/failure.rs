@@ -7,15 +7,17 @@
 //! Source: Azure articles "troubleshoot IoT Hub error codes" and "manage device reconnections"; the conditions are those
 //! that the official SDKs know.
 
+mod ending;
 mod kind;
 
 use std::fmt;
 
 use crate::error_body::ErrorDescription;
 use crate::error_code::ErrorCode;
-use crate::limits::{FAILURE_MESSAGE_MAX_CHARS, THROTTLED_WAIT_MIN_S};
+use crate::limits::{CONDITION_MAX_CHARS, FAILURE_MESSAGE_MAX_CHARS, THROTTLED_WAIT_MIN_S};
 use crate::status::ConnectionStatusReason;
 
+pub use ending::Ending;
 pub use kind::FailureKind;
 
 /// How long a hub that is being upgraded, restored or failed over is left alone: it takes minutes.
@@ -34,6 +36,10 @@ pub struct Failure {
     pub message: String,
     /// How long the hub asks to wait.
     pub retry_after_s: Option<u32>,
+    /// The AMQP condition, if the hub named one.
+    pub condition: Option<Box<str>>,
+    /// Who ended what, as far as the kind does not say it.
+    pub ending: Ending,
 }
 
 /// The remedy of a failure.
@@ -77,7 +83,22 @@ impl Failure {
             tracking_id: None,
             message: crate::error_body::clean(message, FAILURE_MESSAGE_MAX_CHARS),
             retry_after_s: None,
+            condition: None,
+            ending: Ending::Found,
         }
+    }
+
+    /// A failure that is the result of a rule of this side.
+    #[must_use]
+    pub fn own(kind: FailureKind, message: &str) -> Self {
+        Self::local(kind, message).with_ending(Ending::Own)
+    }
+
+    /// The same, ended in another way.
+    #[must_use]
+    pub fn with_ending(mut self, ending: Ending) -> Self {
+        self.ending = ending;
+        self
     }
 
     /// An AMQP error of a connection, session or link.
@@ -102,9 +123,11 @@ impl Failure {
             .or_else(|| kind::of_text(&said.message))
             .or_else(|| of_condition(condition));
         let mut failure = Self::new(kind, said);
+        let condition = crate::error_body::clean(condition, CONDITION_MAX_CHARS);
         if failure.message.is_empty() {
-            failure.message = crate::error_body::clean(condition, FAILURE_MESSAGE_MAX_CHARS);
+            failure.message.clone_from(&condition);
         }
+        failure.condition = Some(condition.into());
         failure
     }
 
@@ -207,6 +230,8 @@ impl Failure {
             tracking_id: said.tracking_id,
             message: said.message,
             retry_after_s: None,
+            condition: None,
+            ending: Ending::Told,
         }
     }
 

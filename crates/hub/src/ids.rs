@@ -150,6 +150,12 @@ impl RegistrationId {
 pub struct HostName(Arc<str>);
 
 impl HostName {
+    /// The name, to be kept without a copy.
+    #[must_use]
+    pub fn shared(&self) -> Arc<str> {
+        Arc::clone(&self.0)
+    }
+
     /// Checks `text` and lower-cases it. Errors name the character and its position, the length or the label.
     pub fn parse(text: &str) -> Result<Self, InvalidId> {
         let kind = IdKind::HostName;

@@ -11,7 +11,7 @@
 //! * [`telemetry`]: the device-to-cloud message.
 //! * [`error_code`], [`error_body`]: the hub's refusals, written by the emulator and read by the client.
 //! * [`failure`]: the meaning of a refusal for a device connection, and the remedy.
-//! * [`status`]: the public words for the state of a device connection.
+//! * [`status`], [`cause`]: the public words for the state of a device connection, and for why it changed.
 //! * [`limits`]: quotas, throttles and sizes.
 //! * [`text`]: byte order marks and encodings of text from outside.
 //! * [`time`]: the one format of times on the wire.
@@ -20,6 +20,7 @@
 
 pub mod address;
 pub mod c2d;
+pub mod cause;
 pub mod connection_string;
 pub mod error_body;
 pub mod error_code;
@@ -41,6 +42,7 @@ mod percent_encoding;
 
 pub use address::Address;
 pub use c2d::{C2dMessage, Outcome};
+pub use cause::ConnectionCause;
 pub use connection_string::{
     CertifiedConnectionString, DeviceConnectionString, EventHubConnectionString,
     HubConnectionString,

@@ -3,6 +3,9 @@
 //! Sources: Azure articles "IoT Hub quotas and throttling", "IoT Hub and DPS limits", "understand device identities";
 //! where Microsoft publishes nothing, what the official SDKs assume.
 
+use std::fmt;
+use std::str::FromStr;
+
 /// Characters of a device or module id.
 pub const DEVICE_ID_MAX_CHARS: usize = 128;
 /// Characters of a DPS registration id.
@@ -51,8 +54,22 @@ pub const DEVICES_PER_WEBSOCKET: usize = 495;
 /// The least wait after a throttling refusal that names no time.
 pub const THROTTLED_WAIT_MIN_S: u32 = 10;
 
+/// The payload of a method call counts in blocks of this size.
+pub const METHOD_BLOCK_BYTES: usize = 4096;
+/// Registrations, and operations of any kind, that a provisioning service takes in a minute.
+pub const DPS_OPERATIONS_PER_MINUTE: u64 = 1_000;
+/// Polls of one device that a provisioning service takes in [`DPS_POLLS_PERIOD_S`].
+pub const DPS_POLLS_PER_PERIOD: u64 = 5;
+/// Seconds in which polls of one device are counted.
+pub const DPS_POLLS_PERIOD_S: u64 = 10;
+
 /// Characters kept of what a hub says about a failure.
 pub const FAILURE_MESSAGE_MAX_CHARS: usize = 256;
+/// Characters kept of an AMQP condition that a hub names.
+pub const CONDITION_MAX_CHARS: usize = 64;
+/// How far a device's clock may be off before the hub refuses its tokens, in seconds (Azure article "troubleshoot IoT Hub error
+/// codes", 401003).
+pub const CLOCK_TOLERANCE_S: u64 = 300;
 
 /// Most units of an F1 hub, of a level 1 or 2 hub, and of a level 3 hub.
 const UNITS_MAX: [u32; 3] = [1, 200, 10];
@@ -117,6 +134,31 @@ impl Rate {
 }
 
 impl Sku {
+    /// All editions.
+    pub const ALL: [Self; 7] = [
+        Self::F1,
+        Self::B1,
+        Self::S1,
+        Self::B2,
+        Self::S2,
+        Self::B3,
+        Self::S3,
+    ];
+
+    /// Its name, as in `S1`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::F1 => "F1",
+            Self::B1 => "B1",
+            Self::S1 => "S1",
+            Self::B2 => "B2",
+            Self::S2 => "S2",
+            Self::B3 => "B3",
+            Self::S3 => "S3",
+        }
+    }
+
     /// Whether cloud-to-device messages, twins and methods exist.
     #[must_use]
     pub const fn has_cloud_to_device(self) -> bool {
@@ -163,6 +205,12 @@ impl HubSize {
         self.sku
     }
 
+    /// The number of units.
+    #[must_use]
+    pub const fn units(self) -> u32 {
+        self.units
+    }
+
     /// Messages per day, counted in [`Sku::meter_bytes`], starting again at 00:00 UTC.
     #[must_use]
     pub const fn messages_per_day(self) -> u64 {
@@ -206,6 +254,52 @@ impl HubSize {
         self.c2d_sends()
     }
 
+    /// Cloud-to-device messages that devices receive over HTTPS; over AMQP and MQTT no rate applies.
+    #[must_use]
+    pub const fn c2d_receives(self) -> Rate {
+        Rate::per_minute(match self.level() {
+            Level::One | Level::Two => 1_000 * self.units as u64,
+            Level::Three => 50_000 * self.units as u64,
+        })
+    }
+
+    /// File upload initiations.
+    #[must_use]
+    pub const fn uploads(self) -> Rate {
+        self.c2d_sends()
+    }
+
+    /// Queries over twins.
+    #[must_use]
+    pub const fn queries(self) -> Rate {
+        Rate::per_minute(match self.level() {
+            Level::One | Level::Two => 20 * self.units as u64,
+            Level::Three => 1_000 * self.units as u64,
+        })
+    }
+
+    /// Operations on jobs: create, update, list, delete.
+    #[must_use]
+    pub const fn job_operations(self) -> Rate {
+        self.c2d_sends()
+    }
+
+    /// Operations of jobs on single devices.
+    #[must_use]
+    pub const fn job_device_operations(self) -> Rate {
+        Rate::per_second(match self.level() {
+            Level::One => 10,
+            Level::Two => max(10, self.units),
+            Level::Three => 50 * self.units,
+        })
+    }
+
+    /// Operations on automatic configurations and Edge deployments.
+    #[must_use]
+    pub const fn configuration_operations(self) -> Rate {
+        Rate::per_minute(20 * self.units as u64)
+    }
+
     /// Twin reads of devices and modules.
     #[must_use]
     pub const fn twin_reads(self) -> Rate {
@@ -237,12 +331,63 @@ impl HubSize {
         kilobytes * 1024 * self.units as u64
     }
 
+    /// Direct methods in blocks of 4 KB of request payload.
+    #[must_use]
+    pub const fn method_blocks(self) -> Rate {
+        Rate::per_minute(self.method_bytes_per_s() / METHOD_BLOCK_BYTES as u64 * 60)
+    }
+
     const fn level(self) -> Level {
         match self.sku {
             Sku::F1 | Sku::B1 | Sku::S1 => Level::One,
             Sku::B2 | Sku::S2 => Level::Two,
             Sku::B3 | Sku::S3 => Level::Three,
         }
+    }
+}
+
+/// A text that is not an edition with a number of units.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidSize {
+    /// It has another form.
+    #[error("`{0}` is not an edition with its units, like S1 or S1x2 (F1, B1, S1, B2, S2, B3, S3)")]
+    Form(String),
+    /// The edition does not have so many units.
+    #[error(transparent)]
+    Units(#[from] InvalidUnits),
+}
+
+impl FromStr for Sku {
+    type Err = InvalidSize;
+
+    fn from_str(text: &str) -> Result<Self, InvalidSize> {
+        let found = Self::ALL
+            .iter()
+            .find(|it| it.name().eq_ignore_ascii_case(text));
+        found
+            .copied()
+            .ok_or_else(|| InvalidSize::Form(text.to_owned()))
+    }
+}
+
+/// `S1`, or `S1x2` for two units; case does not matter.
+impl FromStr for HubSize {
+    type Err = InvalidSize;
+
+    fn from_str(text: &str) -> Result<Self, InvalidSize> {
+        let invalid = || InvalidSize::Form(text.to_owned());
+        let (sku, units) = match text.split_once(['x', 'X']) {
+            Some((sku, units)) => (sku, units.trim().parse().map_err(|_| invalid())?),
+            None => (text, 1),
+        };
+        let sku = sku.trim().parse::<Sku>().map_err(|_| invalid())?;
+        Ok(Self::new(sku, units)?)
+    }
+}
+
+impl fmt::Display for HubSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}x{}", self.sku.name(), self.units)
     }
 }
 
@@ -291,6 +436,48 @@ mod tests {
             245_760,
             3_000_000_000,
         );
+    }
+
+    #[test]
+    fn operations_of_services_follow_the_documented_table() {
+        let check = |size: &str, receives, operations, queries, job_devices_s, configurations| {
+            let size: HubSize = size.parse().unwrap();
+            assert_eq!(size.c2d_receives(), Rate::per_minute(receives));
+            assert_eq!(size.uploads(), Rate::per_minute(operations));
+            assert_eq!(size.job_operations(), Rate::per_minute(operations));
+            assert_eq!(size.queries(), Rate::per_minute(queries));
+            assert_eq!(
+                size.job_device_operations(),
+                Rate::per_second(job_devices_s)
+            );
+            assert_eq!(
+                size.configuration_operations(),
+                Rate::per_minute(configurations)
+            );
+        };
+        check("F1", 1_000, 100, 20, 10, 20);
+        check("S1x2", 2_000, 200, 40, 10, 40);
+        check("S2", 1_000, 100, 20, 10, 20);
+        check("S2x20", 20_000, 2_000, 400, 20, 400);
+        check("S3x2", 100_000, 10_000, 2_000, 100, 40);
+    }
+
+    #[test]
+    fn methods_count_in_blocks() {
+        let blocks_s = |size: &str| size.parse::<HubSize>().unwrap().method_blocks();
+        assert_eq!(blocks_s("S1"), Rate::per_second(40));
+        assert_eq!(blocks_s("S2x2"), Rate::per_second(240));
+        assert_eq!(blocks_s("S3"), Rate::per_second(6_144));
+    }
+
+    #[test]
+    fn sizes_are_read_and_written() {
+        for (text, written) in [("S1", "S1x1"), ("s3X10", "S3x10"), ("B2 x 7", "B2x7")] {
+            assert_eq!(text.parse::<HubSize>().unwrap().to_string(), written);
+        }
+        for wrong in ["", "S4", "S1x", "S1xx2", "S1x0", "x2", "S1x99999999999"] {
+            assert!(wrong.parse::<HubSize>().is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use thiserror::Error;
 
 use crate::ids::{DeviceId, HostName, ModuleId};
 use crate::key::SymmetricKey;
-use crate::limits::{SAS_CONNECTED_GRACE_S, SAS_GRACE_S, TOKEN_MAX_CHARS};
+use crate::limits::{SAS_GRACE_S, TOKEN_MAX_CHARS};
 use crate::percent_encoding::{decode, encode_component, split_authority};
 
 const SCHEME: &str = "SharedAccessSignature";
@@ -164,12 +164,6 @@ impl Token {
     #[must_use]
     pub const fn is_current(&self, now_unix_s: u64) -> bool {
         now_unix_s <= self.expiry_unix_s.saturating_add(SAS_GRACE_S)
-    }
-
-    /// Whether the token still holds a connection at `now_unix_s`: until [`SAS_CONNECTED_GRACE_S`] after its expiry.
-    #[must_use]
-    pub const fn holds_connection(&self, now_unix_s: u64) -> bool {
-        now_unix_s <= self.expiry_unix_s.saturating_add(SAS_CONNECTED_GRACE_S)
     }
 
     /// Whether `key` signed it, in constant time. True also if the key's base64 text did, which is how Event Hubs

@@ -9,6 +9,7 @@ use drawspan_client::{
     TwinOperation, TwinRequest, clock_skew,
 };
 use drawspan_fleet::{News, ServiceId};
+use drawspan_gateway::ConnectionFeed;
 use drawspan_hub::{ConnectionKey, Failure, HostName};
 use drawspan_net::Mailbox;
 use drawspan_net::{Clock, Connector, Transport};
@@ -35,6 +36,7 @@ pub(super) struct Executor {
     /// The mailbox for results of tasks.
     pub(super) completions: Arc<Mailbox<Input>>,
     pub(super) routes: Arc<RouteTable>,
+    pub(super) feed: Arc<ConnectionFeed>,
     pub(super) health: Arc<Health>,
     pub(super) registrations: Registrations,
     pub(super) stores: Stores,
@@ -121,6 +123,12 @@ impl Executor {
             Action::ReadRows(scope) => self.stores.read(scope, &self.completions),
             Action::StoreMark(device, mark) => self.stores.mark(device, mark),
             Action::StoreHub(change) => self.stores.hub(change),
+            Action::Changed {
+                device,
+                assigned,
+                change,
+            } => self.feed.push(device, assigned, change),
+            Action::LookAtClock(hub, host) => self.look_at_clock(hub, host),
             Action::Note(note) => log::write(&note),
         }
         None
@@ -182,6 +190,16 @@ impl Executor {
             let answer = connection.twin(request).await;
             let twin = answer.ok().map(|answer| answer.body);
             completions.post(Input::TwinRead(attempt, twin));
+        });
+    }
+
+    /// Asks a hub for its time, for the controller.
+    fn look_at_clock(&self, hub: ServiceId, host: HostName) {
+        let (connector, completions) = (self.connector.clone(), Arc::clone(&self.completions));
+        tokio::spawn(async move {
+            let skew = clock_skew::skew(&connector, &host).await;
+            let ahead_s = skew.map(clock_skew::Skew::ahead_s);
+            completions.post(Input::ClockSeen(hub, ahead_s));
         });
     }
 

@@ -12,7 +12,8 @@ use drawspan_fleet::usage::blocks_of;
 use drawspan_gateway::limits::RETRY_AFTER_S;
 use drawspan_gateway::log_limit::{Leave, STORE_FAILURES};
 use drawspan_gateway::{
-    DeviceError, DeviceGateway, Diagnostics, Effect, Prefix, Readiness, Standing, Unready,
+    ConnectionFeed, DeviceError, DeviceGateway, Diagnostics, Effect, Prefix, Readiness, Standing,
+    Unready,
 };
 use drawspan_hub::{
     ConnectionStatus, ConnectionStatusReason, DeviceId, Failure, FailureKind, RegistrationId,
@@ -40,6 +41,7 @@ use crate::limits::DELAY_TIMEOUT_MS;
 pub struct Gateway {
     pub(super) requests: mpsc::Sender<Request>,
     pub(super) routes: Arc<RouteTable>,
+    pub(super) feed: Arc<ConnectionFeed>,
     pub(super) health: Arc<Health>,
     pub(super) clock: Clock,
     pub(super) profile: Profile,
@@ -284,6 +286,10 @@ impl DeviceGateway for Gateway {
             Profile::Dps => device.to_lower_case(),
             Profile::Hub(_) | Profile::Listed(_) => device.clone(),
         }
+    }
+
+    fn connection_feed(&self) -> Arc<ConnectionFeed> {
+        Arc::clone(&self.feed)
     }
 
     fn readiness(&self) -> Readiness {

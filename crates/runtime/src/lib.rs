@@ -39,7 +39,7 @@ use drawspan_bridge::limits as bounds;
 use drawspan_client::dps::{DpsClient, DpsConfig};
 use drawspan_client::{Credentials, Inbox, StatusMailbox};
 use drawspan_fleet::{CredentialScope, FleetConfig, Now};
-use drawspan_gateway::CallbackUrl;
+use drawspan_gateway::{CallbackUrl, ConnectionFeed};
 use drawspan_hub::limits::{DEVICES_PER_CONNECTION, DEVICES_PER_WEBSOCKET};
 use drawspan_hub::{HostName, InvalidId};
 use drawspan_net::{Clock, Connector, Route, Transport, TrustError, client_config};
@@ -109,6 +109,7 @@ pub fn start(
         authorities: config.webhooks.authorities.clone(),
     })?;
     let attempts = webhooks.mailbox();
+    let feed = Arc::new(ConnectionFeed::new(seed()));
     let routes = Arc::new(RouteTable::new(matches!(profile, Profile::Dps)));
     let health = Arc::default();
     let unix = unix();
@@ -143,6 +144,7 @@ pub fn start(
         inbox: Arc::clone(&inbox),
         completions: Arc::clone(&completions),
         routes: Arc::clone(&routes),
+        feed: Arc::clone(&feed),
         health: Arc::clone(&health),
         letters: Letters(store.map(Store::dead_letters)),
         webhooks,
@@ -168,6 +170,7 @@ pub fn start(
     Ok(Gateway {
         requests: sender,
         routes,
+        feed,
         health,
         clock,
         profile,

@@ -24,3 +24,7 @@ pub const PULLS: usize = 10_000;
 pub const USAGE_REPORTS_AT_ONCE: usize = 1;
 /// Devices that one request for a list looks at.
 pub const LISTED_AT_ONCE: usize = 1_000;
+/// That a hub refuses a device's messages is told to the controller once in so long, …
+pub const REFUSAL_NEWS_INTERVAL_MS: u64 = 60_000;
+/// … and once in so long if it is for another reason than before.
+pub const REFUSAL_NEWS_PAUSE_MS: u64 = 1_000;

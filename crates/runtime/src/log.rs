@@ -8,12 +8,14 @@ use drawspan_gateway::log_limit::{
     ENDED_CONNECTIONS, FULL_HUBS, Leave, NO_ROOM, RECEIVERS, REFUSED_DEVICES, REFUSED_LINKS,
     UNREAD_ANSWERS, UNTAKEN_EVENTS,
 };
-use drawspan_hub::{Failure, HostName};
+use drawspan_hub::{ConnectionCause, Failure, HostName};
 
 pub(super) fn write(note: &Note) {
     match note {
-        Note::Status(device, status, reason) => {
-            tracing::debug!(%device, status = status.as_str(), reason = reason.as_str());
+        Note::Status(device, change) => {
+            let cause = change.cause.map(ConnectionCause::as_str);
+            let (status, reason) = (change.status.as_str(), change.reason.as_str());
+            tracing::debug!(%device, status, reason, cause, detail = change.detail.as_deref());
         }
         Note::LinkRefused(device, link, failure) => {
             let subject = format_args!("{:?}", failure.kind);

@@ -23,6 +23,8 @@ pub(super) enum Request {
     Unanswered(ServiceId, Option<Failure>),
     /// A hub refused a message for its daily quota; `None`: it accepted one again.
     MessageQuota(ServiceId, Option<Failure>),
+    /// A hub refuses messages of a connected device, by the serial of its route.
+    MessagesRefused(DeviceId, u32, Failure),
 }
 
 /// Look-ups in the controller, which change nothing.
@@ -73,6 +75,7 @@ impl Request {
             Self::Look(_)
             | Self::Unanswered(..)
             | Self::MessageQuota(..)
+            | Self::MessagesRefused(..)
             | Self::Ask(
                 Ask::Connect { .. }
                 | Ask::Receive { .. }

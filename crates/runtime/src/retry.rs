@@ -63,7 +63,10 @@ impl Gateway {
                 charge = self.charge(device, &found, operation, now)?;
             }
             found.used(now);
-            let turn = send_turn(&found, operation, now, &mut probe)?;
+            let turn = send_turn(&found, operation, now, &mut probe).map_err(|over| {
+                self.tell_refused(device, &found, &over.failure);
+                over_quota(over)
+            })?;
             wait_turn(&found, operation, now, deadline).await?;
             // Should the caller hang up while it is under way.
             note_may_be_there(&mut charge, true);
@@ -87,6 +90,7 @@ impl Gateway {
                     self.counters.resends.connection_lost();
                 }
                 Err(SendFailure::Refused(failure)) => {
+                    self.tell_refused(device, &found, &failure);
                     if is_over_quota(operation, &failure) {
                         return Err(self.note_over_quota(&found, turn, failure));
                     }
@@ -128,6 +132,20 @@ impl Gateway {
 }
 
 impl Gateway {
+    /// Reports to the controller that a hub refuses a connected device's messages, for the history of its connection.
+    fn tell_refused(&self, device: &DeviceId, route: &Route, failure: &Failure) {
+        let for_quota = match failure.kind {
+            FailureKind::QuotaExceeded => true,
+            FailureKind::Throttled => false,
+            _ => return,
+        };
+        if route.tells_refusal(for_quota, self.clock.now()) {
+            let told = Request::MessagesRefused(device.clone(), route.serial, failure.clone());
+            // If the queue is full, a later refusal is reported.
+            let _ = self.requests.try_send(told);
+        }
+    }
+
     /// A message was accepted.
     fn note_accepted(&self, route: &Route, turn: Turn) {
         if route.paces.send_quota.accepted(turn, self.clock.now()) {
@@ -161,14 +179,14 @@ fn send_turn(
     operation: &Operation,
     now: Duration,
     probe: &mut Option<ServiceId>,
-) -> Result<Turn, DeviceError> {
+) -> Result<Turn, OverQuota> {
     if !matches!(operation, Operation::Send(..)) {
         return Ok(Turn::Free);
     }
     if *probe == Some(route.hub) {
         return Ok(Turn::Probe);
     }
-    let turn = route.paces.send_quota.admit(now).map_err(over_quota)?;
+    let turn = route.paces.send_quota.admit(now)?;
     *probe = (turn == Turn::Probe).then_some(route.hub);
     Ok(turn)
 }

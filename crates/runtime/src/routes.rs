@@ -12,6 +12,8 @@ use drawspan_fleet::usage::Entry;
 use drawspan_fleet::{Paces, ServiceId};
 use drawspan_hub::DeviceId;
 
+use crate::limits::{REFUSAL_NEWS_INTERVAL_MS, REFUSAL_NEWS_PAUSE_MS};
+
 /// Shards of the directory, each with its own lock, held for one look-up.
 const STRIPES: usize = 64;
 
@@ -35,6 +37,8 @@ pub(super) struct Route {
     /// What the device used today, once it has sent.
     usage: OnceLock<Arc<Entry>>,
     last_use_ms: AtomicU64,
+    /// When it was told last that the hub refuses the device's messages, in milliseconds, and in the lowest bit whether for the quota.
+    refusal_told: AtomicU64,
 }
 
 impl Route {
@@ -55,6 +59,7 @@ impl Route {
             paces,
             usage: OnceLock::new(),
             last_use_ms: AtomicU64::new(NEVER),
+            refusal_told: AtomicU64::new(NEVER),
         }
     }
 
@@ -65,6 +70,24 @@ impl Route {
 
     pub(super) fn used(&self, now: Duration) {
         self.last_use_ms.store(millis(now), Ordering::Relaxed);
+    }
+
+    /// Whether it is to be told now that the hub refuses the device's messages, for its quota or for another reason. It counts as told.
+    pub(super) fn tells_refusal(&self, for_quota: bool, now: Duration) -> bool {
+        let mark = (millis(now) << 1) | u64::from(for_quota);
+        let told = self.refusal_told.load(Ordering::Relaxed);
+        let pause = match (told ^ mark) & 1 {
+            0 => REFUSAL_NEWS_INTERVAL_MS,
+            _ => REFUSAL_NEWS_PAUSE_MS,
+        };
+        let tells = told == NEVER || (mark >> 1).saturating_sub(told >> 1) >= pause;
+        // Of two callers at once, one tells.
+        let order = Ordering::Relaxed;
+        tells
+            && self
+                .refusal_told
+                .compare_exchange(told, mark, order, order)
+                .is_ok()
     }
 
     /// `None` until a request has used the route. A route that exists only because of a subscription stays `None`.

@@ -133,6 +133,13 @@ impl Task {
             Request::MessageQuota(hub, refused) => {
                 self.handle(Input::MessageQuota(hub, refused));
             }
+            Request::MessagesRefused(device, serial, failure) => {
+                self.handle(Input::MessagesRefused {
+                    device,
+                    serial,
+                    failure,
+                });
+            }
             Request::Look(look) => {
                 let per_device = self.executor.credentials.is_per_device();
                 views::look(&self.controller, look, per_device, self.clock.now());

@@ -10,7 +10,7 @@ use std::time::Duration;
 use drawspan_fleet::governor::Pace;
 use drawspan_fleet::limits::HUB_GONE_AFTER;
 use drawspan_fleet::usage::DeviceLimits;
-use drawspan_hub::limits::{HubSize, Rate, Sku};
+use drawspan_hub::limits::{HubSize, Rate};
 use drawspan_net::{Proxy, Transport};
 use rustls_pki_types::CertificateDer;
 
@@ -439,27 +439,7 @@ pub fn check_api_key(mistakes: &mut Mistakes, source: impl fmt::Display, key: &s
 }
 
 fn hub_size(text: &str) -> Result<HubSize, String> {
-    let invalid = || {
-        format!(
-            "`{text}` is not an edition with its units, like S1 or S1x2 (F1, B1, S1, B2, S2, B3, S3)"
-        )
-    };
-    let upper = text.to_ascii_uppercase();
-    let (sku, units) = match upper.split_once('X') {
-        Some((sku, units)) => (sku, units.trim().parse().map_err(|_| invalid())?),
-        None => (upper.as_str(), 1),
-    };
-    let sku = match sku.trim() {
-        "F1" => Sku::F1,
-        "B1" => Sku::B1,
-        "S1" => Sku::S1,
-        "B2" => Sku::B2,
-        "S2" => Sku::S2,
-        "B3" => Sku::B3,
-        "S3" => Sku::S3,
-        _ => return Err(invalid()),
-    };
-    HubSize::new(sku, units).map_err(|error| error.to_string())
+    text.parse::<HubSize>().map_err(|error| error.to_string())
 }
 
 fn device_rate(text: &str) -> Result<Rate, String> {

@@ -194,6 +194,8 @@ impl World {
             | Action::ServiceNews(..)
             | Action::Register(_)
             | Action::StoreHub(_)
+            | Action::Changed { .. }
+            | Action::LookAtClock(..)
             | Action::Note(_) => Ok(()),
         }
     }

@@ -130,7 +130,15 @@ impl Process {
                 }
                 Ok(())
             }
-            Action::Note(Note::Status(id, status, reason)) => {
+            Action::Changed {
+                device: id, change, ..
+            } => {
+                let fine = change.status == ConnectionStatus::Connected;
+                let as_told = fine == change.cause.is_none() && !(fine && change.session.is_some());
+                ensure(as_told, "CAUSE", || format!("{id}: {change:?}"))
+            }
+            Action::Note(Note::Status(id, change)) => {
+                let (status, reason) = (change.status, change.reason);
                 let Some(notes) = number(&id).and_then(|number| self.notes(number)) else {
                     return Ok(());
                 };
@@ -143,7 +151,10 @@ impl Process {
                     format!("{id} is told to be {status:?} again")
                 })
             }
-            Action::Note(_) | Action::Service(..) | Action::StoreMark(..) => Ok(()),
+            Action::Note(_)
+            | Action::LookAtClock(..)
+            | Action::Service(..)
+            | Action::StoreMark(..) => Ok(()),
             other => ensure(false, "UNASKED", || format!("{other:?}")),
         }
     }

@@ -27,15 +27,18 @@ pub(crate) struct Column {
 
 /// The refusals of all transports come from one script.
 const REFUSALS: Program = Node("refusals.js", &[]);
+/// So do rates and the quota.
+const LIMITS: Program = Node("limits.js", &[]);
 /// So do renewals of tokens.
 const RENEWALS: Program = Node("renewals.js", &[]);
 /// And what modules do.
 const MODULES: Program = Node("modules.js", &[]);
 /// And what devices with certificates do.
 const X509: Program = Node("x509.js", &[]);
-/// Everything of Python's clients comes from four.
+/// Everything of Python's clients comes from five.
 const PYTHON: &[Program] = &[
     Python("device_mqtt.py", &[]),
+    Python("limits.py", &[]),
     Python("modules.py", &[]),
     Python("uploads.py", &[]),
     Python("x509.py", &[]),
@@ -64,6 +67,7 @@ pub(crate) const CLIENTS: &[Client] = &[
                     Node("uploads.js", &[]),
                     REFUSALS,
                     RENEWALS,
+                    LIMITS,
                     MODULES,
                     X509,
                 ],
@@ -80,6 +84,7 @@ pub(crate) const CLIENTS: &[Client] = &[
                     Node("uploads.js", &["ws"]),
                     REFUSALS,
                     RENEWALS,
+                    LIMITS,
                     MODULES,
                     X509,
                 ],
@@ -96,6 +101,7 @@ pub(crate) const CLIENTS: &[Client] = &[
                     Node("uploads.js", &["mqtt"]),
                     REFUSALS,
                     RENEWALS,
+                    LIMITS,
                     MODULES,
                     X509,
                 ],
@@ -112,6 +118,7 @@ pub(crate) const CLIENTS: &[Client] = &[
                     Node("uploads.js", &["mqtt-ws"]),
                     REFUSALS,
                     RENEWALS,
+                    LIMITS,
                     MODULES,
                     X509,
                 ],
@@ -124,6 +131,7 @@ pub(crate) const CLIENTS: &[Client] = &[
                     Node("provisioning.js", &[]),
                     Node("uploads.js", &["http"]),
                     REFUSALS,
+                    LIMITS,
                     X509,
                 ],
             },

@@ -3,6 +3,27 @@
 /// Rows, beginnings of columns' ids, and the reason. The first that fits counts.
 const REASONS: &[(&[&str], &[&str], &str)] = &[
     (
+        &[
+            "telemetry above the rate",
+            "telemetry beyond the quota",
+            "a twin above the rate",
+            "a twin beyond the quota",
+            "a connection above the rate",
+        ],
+        &["node-1.3", "rhea", "uamqp", "paho", "mosquitto"],
+        "not driven by this client",
+    ),
+    (
+        &["a twin above the rate", "a twin beyond the quota"],
+        &["node-http"],
+        "over HTTPS the SDK has no twin",
+    ),
+    (
+        &["a connection above the rate"],
+        &["node-http"],
+        "HTTPS has no connection that stands for a device",
+    ),
+    (
         &["a device with a certificate"],
         &["node-1.3"],
         "not driven by this version",

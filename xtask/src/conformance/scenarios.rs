@@ -70,6 +70,13 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         scripts: &[Node("refusals.js", &[])],
     },
     Scenario {
+        name: "limits",
+        about: "azure-iot-device of Node and Python, and azure-iothub, meet rates and the daily quota over each transport: what waits is taken, what is refused has a class",
+        servers: &[Emulator],
+        drive: None,
+        scripts: &[Node("limits.js", &[]), Python("limits.py", &[])],
+    },
+    Scenario {
         name: "node-renewals",
         about: "azure-iot-device renews its tokens over each transport; messages, methods and telemetry go on",
         servers: &[Emulator],

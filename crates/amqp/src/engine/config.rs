@@ -17,8 +17,10 @@ pub struct Config {
     pub max_frame_bytes: u32,
     /// Highest channel number, one session each.
     pub channel_max: u16,
-    /// The idle timeout that we announce, in milliseconds; 0 for no timeout. The peer is dropped after 1.5 times as long.
+    /// The idle timeout that we announce, in milliseconds; 0 for no timeout.
     pub idle_time_out_ms: Option<u32>,
+    /// How long the peer may be silent before it is dropped, in milliseconds; `None` for 1.5 times of what is announced.
+    pub silence_ms: Option<u32>,
     /// Transfers that a session accepts before it announces a new window.
     pub incoming_window: u32,
     /// Highest link handle that a peer may use on a session.
@@ -35,6 +37,7 @@ impl Default for Config {
             max_frame_bytes: limits::MAX_FRAME_BYTES,
             channel_max: limits::CHANNEL_MAX,
             idle_time_out_ms: Some(limits::IDLE_TIME_OUT_MS),
+            silence_ms: None,
             incoming_window: limits::INCOMING_WINDOW,
             handle_max: limits::HANDLE_MAX,
             properties: None,

@@ -10,6 +10,7 @@ use super::event::{Closed, CommandError, Event, LinkId, SessionId};
 use super::link::Link;
 use super::session::Session;
 use super::settle::PendingDisposition;
+use super::silence::Silence;
 use super::slab::Slab;
 use crate::frame;
 use crate::limits;
@@ -35,7 +36,7 @@ pub struct Connection {
     pub(super) queued_bytes: usize,
     pub(super) pending_disposition: Option<PendingDisposition>,
     phase_since: Duration,
-    last_read: Duration,
+    silence: Silence,
     last_write: Duration,
 }
 
@@ -118,7 +119,7 @@ impl Connection {
             queued_bytes: 0,
             pending_disposition: None,
             phase_since: now,
-            last_read: now,
+            silence: Silence::new(now),
             last_write: now,
         }
     }
@@ -130,7 +131,13 @@ impl Connection {
 
     /// Processes appended bytes.
     pub fn received(&mut self, now: Duration) {
-        self.last_read = now;
+        self.silence.broken(now);
+    }
+
+    /// Counts the peer's silence `pace` times as fast as time passes, from now on: 1 unless the peer is judged by another clock. `pace` is
+    /// above 0. Heartbeats and the time-outs of open and close stay as they are.
+    pub fn set_pace(&mut self, pace: f64, now: Duration) {
+        self.silence.set_pace(pace, now);
     }
 
     /// The next event. Reads at most as many frames as it takes to find one.
@@ -229,11 +236,7 @@ impl Connection {
             .silence_deadline()
             .is_some_and(|deadline| now >= deadline)
         {
-            let text = "nothing was received within the announced idle time-out";
-            self.emit_close(Some(Error::new(
-                crate::performative::condition::CONNECTION_FORCED,
-                text,
-            )));
+            self.emit_close(Some(self.inactive()));
             self.finish(Closed::Silent);
             return;
         }
@@ -256,10 +259,25 @@ impl Connection {
         }
     }
 
-    fn silence_deadline(&self) -> Option<Duration> {
+    pub(super) fn silence_deadline(&self) -> Option<Duration> {
         let announced_ms = self.config.idle_time_out_ms.filter(|ms| *ms > 0)?;
-        let announced = Duration::from_millis(u64::from(announced_ms));
-        Some(self.last_read + announced * 3 / 2)
+        let usual_ms = u64::from(announced_ms) * 3 / 2;
+        let limit_ms = self.config.silence_ms.map_or(usual_ms, u64::from);
+        Some(self.silence.lasts_until(Duration::from_millis(limit_ms)))
+    }
+
+    /// What a peer is told that was silent for too long, as Microsoft's own AMQP library says it.
+    fn inactive(&self) -> Error {
+        let Config {
+            container_id,
+            idle_time_out_ms,
+            ..
+        } = &self.config;
+        let allowed_ms = idle_time_out_ms.unwrap_or_default();
+        let text = format!(
+            "The connection was inactive for more than the allowed {allowed_ms} milliseconds and is closed by container '{container_id}'."
+        );
+        Error::new(crate::performative::condition::CONNECTION_FORCED, text)
     }
 
     fn heartbeat_deadline(&self) -> Option<Duration> {

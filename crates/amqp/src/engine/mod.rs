@@ -19,6 +19,7 @@ mod receive;
 mod send;
 mod session;
 mod settle;
+mod silence;
 mod slab;
 #[cfg(test)]
 mod tests;

@@ -11,9 +11,9 @@ use utoipa::ToSchema;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{OperationBuilder, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
-use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type};
 use utoipa::openapi::security::SecurityRequirement;
-use utoipa::openapi::{Content, Ref, RefOr, Required, Response, ResponseBuilder};
+use utoipa::openapi::{Content, ContentBuilder, Ref, RefOr, Required, Response, ResponseBuilder};
 
 use super::{BEARER_SCHEME, KEY_SCHEME};
 use crate::operation::Operation;
@@ -170,6 +170,26 @@ impl Described {
         self
     }
 
+    /// An answer of server-sent events, whose data is either of the two.
+    pub(super) fn answers_events<A: ToSchema, B: ToSchema>(
+        mut self,
+        description: &str,
+        example: &str,
+    ) -> Self {
+        let data = OneOfBuilder::new()
+            .item(reference::<A>())
+            .item(reference::<B>())
+            .description(Some("The data of each event, as JSON in one line."));
+        let content = ContentBuilder::new()
+            .schema(Some(Schema::from(data)))
+            .example(Some(Value::from(example)));
+        let response = ResponseBuilder::new()
+            .description(description)
+            .content("text/event-stream", content.build());
+        self.answers.push((200, response.build()));
+        self
+    }
+
     /// Adds a text of another media type to the last answer.
     pub(super) fn or_text_as(mut self, media: &str, body: &str) -> Self {
         if let Some((_, response)) = self.answers.last_mut() {
@@ -236,7 +256,7 @@ pub(super) fn reference<T: ToSchema>() -> RefOr<Schema> {
 }
 
 fn content<T: ToSchema>(example: Option<Value>) -> Content {
-    utoipa::openapi::ContentBuilder::new()
+    ContentBuilder::new()
         .schema(Some(reference::<T>()))
         .example(example)
         .build()

@@ -1,5 +1,6 @@
 //! Descriptions of the operations.
 
+use drawspan_api_types::connection_change::{ConnectionEvent, MissedChanges};
 use drawspan_api_types::words::{Connection, DeviceId, Prefix, SubscriptionKind, number, text};
 use drawspan_api_types::{answers, events, requests, usage};
 use drawspan_hub::SubscriptionType;
@@ -71,6 +72,7 @@ pub(super) fn describe(operation: Operation) -> Described {
         O::GetUsage => get_usage(),
         O::Register => register(),
         O::GetCurrentConnectionStatus => get_current_connection_status(),
+        O::StreamConnectionStatus => stream_connection_status(),
         O::Resync => resync(),
         O::GetDiagnostics => get_diagnostics(),
         O::DeleteDevice => delete_device(),
@@ -342,6 +344,26 @@ fn get_current_connection_status() -> Described {
         "Reads the connection status in the words of the original bridge; 404 for a device that never tried to connect.",
     )
     .answers_with::<answers::ConnectionAnswer>(200, "The connection.")
+}
+
+fn stream_connection_status() -> Described {
+    const SAMPLE: &str = "event: connectionStatus\nid: 9f3c6a2b1d4e5f60-18\ndata: {\"deviceId\":\"pump-1\",\"at\":\"2026-11-30T10:20:30.1234567Z\",\"status\":\"Disconnected_Retrying\",\"reason\":\"Communication_Error\",\"cause\":\"other-client\",\"detail\":\"another client, as h.azure-devices.net says: amqp:link:stolen\",\"sessionSeconds\":61.2}\n\n";
+    let about = "Changes of devices' connections as they happen, as server-sent events: `connectionStatus` with a `ConnectionEvent` as data, and \
+                 `missed` with `MissedChanges` where the listener was too slow, or away for too long. It begins with what comes next; with \
+                 `Last-Event-ID` it goes on after that event, as far as that is still in memory. It ends when the bridge stops.";
+    Described::new(Tag::Devices, "Follow connections", about)
+        .query(
+            "prefix",
+            "Only devices whose ids begin with this; all devices if it is absent or empty.",
+            reference::<Prefix>(),
+        )
+        .header(
+            "Last-Event-ID",
+            "The id of the last event that the listener has seen.",
+            Schema::from(text("The `id` of an event of this stream.")),
+        )
+        .answers_events::<ConnectionEvent<'_>, MissedChanges<'_>>("The events.", SAMPLE)
+        .fails(&[Kind::TooManyListeners])
 }
 
 fn resync() -> Described {

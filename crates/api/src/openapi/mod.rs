@@ -10,7 +10,7 @@ mod tests;
 
 use std::sync::OnceLock;
 
-use drawspan_api_types::{answers, events as posted, requests, usage};
+use drawspan_api_types::{answers, connection_change, events as posted, requests, usage};
 use drawspan_settings::API_KEY_HEADER;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -127,6 +127,8 @@ fn components() -> Components {
     with::<answers::Devices<'_>>(all);
     with::<answers::Diagnostics<'_>>(all);
     with::<usage::Usage<'_>>(all);
+    with::<connection_change::ConnectionEvent<'_>>(all);
+    with::<connection_change::MissedChanges<'_>>(all);
     with::<answers::DeadLetters<'_>>(all);
     with::<answers::Liveness>(all);
     with::<answers::Readiness>(all);

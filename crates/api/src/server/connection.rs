@@ -32,6 +32,7 @@ use crate::api::{Api, Treatment};
 use crate::body;
 use crate::client_disconnect::ClientDisconnect;
 use crate::date;
+use crate::lasting;
 use crate::limits::{HEAD_TIMEOUT_MS, MAX_HEAD_BYTES};
 
 /// The transport of a connection: a socket, or TLS over one.
@@ -135,7 +136,8 @@ async fn answer(
     shared.request_begins();
     let may_be_discarded = body::may_be_discarded(request.headers());
     let mut request = request.map(|body| Body::new(Watched::new(body, Arc::clone(&shared))));
-    if request.uri().query().is_some() {
+    // A long poll, or a stream.
+    if request.uri().query().is_some() || is_stream(request.uri().path()) {
         shared.watch();
         let patience = ClientDisconnect::new(Arc::clone(&shared));
         request.extensions_mut().insert(patience);
@@ -176,8 +178,19 @@ async fn answer(
     if let Some(date) = date::value(SystemTime::now()) {
         headers.insert(DATE, date);
     }
-    shared.request_ends();
+    let ending = Arc::clone(&shared);
+    match lasting::at_end_of(&mut response, move || ending.request_ends()) {
+        true => shared.streams(),
+        false => shared.request_ends(),
+    }
     response
+}
+
+/// Whether the path is that of a stream, in any case of letters and with or without a slash at its end.
+fn is_stream(path: &str) -> bool {
+    let path = path.strip_suffix('/').unwrap_or(path);
+    let last = path.rsplit('/').next().unwrap_or_default();
+    last.eq_ignore_ascii_case("stream")
 }
 
 /// The body of a request, which tracks its end. When it is dropped, the unread rest goes back to the connection.

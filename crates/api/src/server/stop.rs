@@ -47,6 +47,8 @@ pub(super) struct Shared {
     blocked: AtomicBool,
     /// The answer may be waited for; so it matters whether the peer hangs up meanwhile.
     watched: AtomicBool,
+    /// The answer goes on until the peer hangs up.
+    streaming: AtomicBool,
     /// The peer says nothing more, or is gone.
     hung_up: AtomicBool,
     /// [`Leaving`].
@@ -68,6 +70,7 @@ impl Shared {
             complete: AtomicBool::default(),
             blocked: AtomicBool::default(),
             watched: AtomicBool::default(),
+            streaming: AtomicBool::default(),
             hung_up: AtomicBool::default(),
             leaving: AtomicU8::new(Leaving::No as u8),
             left: Notify::new(),
@@ -103,6 +106,12 @@ impl Shared {
     pub(super) fn request_ends(&self) {
         self.under_way.store(false, Ordering::Relaxed);
         self.watched.store(false, Ordering::Relaxed);
+        self.streaming.store(false, Ordering::Relaxed);
+    }
+
+    /// The answer goes on: the request ends with it.
+    pub(super) fn streams(&self) {
+        self.streaming.store(true, Ordering::Relaxed);
     }
 
     /// The rest of the request's body is not needed.
@@ -160,7 +169,12 @@ impl Shared {
     /// Whether a request is being answered that came in full. A connection on which half a request lies, or an answer that is not read, is
     /// as idle as one on which nothing happens.
     pub(super) fn is_busy(&self) -> bool {
-        self.is_under_way() && self.complete.load(Ordering::Relaxed)
+        let is_unread = self.is_streaming() && self.blocked.load(Ordering::Relaxed);
+        self.is_under_way() && self.complete.load(Ordering::Relaxed) && !is_unread
+    }
+
+    fn is_streaming(&self) -> bool {
+        self.streaming.load(Ordering::Relaxed)
     }
 
     /// Whether a request is being answered.
@@ -214,13 +228,13 @@ impl Shared {
 
     /// Whether something can be said on it: not in the middle of an answer.
     pub(super) fn may_speak(&self) -> bool {
-        !self.blocked.load(Ordering::Relaxed)
+        !self.blocked.load(Ordering::Relaxed) && !self.is_streaming()
     }
 }
 
 impl Caller for Shared {
     fn is_to_be_answered(&self) -> bool {
-        self.is_stopping() || self.hung_up.load(Ordering::Relaxed)
+        self.closes() || self.hung_up.load(Ordering::Relaxed)
     }
 }
 
@@ -240,6 +254,23 @@ mod tests {
         check(false);
         shared.request_ends();
         check(true);
+    }
+
+    #[tokio::test]
+    async fn a_stream_is_busy_while_it_is_read_and_nothing_is_said_into_it() {
+        let shared = Shared::new(Instant::now());
+        shared.request_begins();
+        shared.request_came();
+        shared.streams();
+        assert!(shared.is_busy() && shared.is_waited_for());
+        shared.set_blocked(true);
+        assert!(!shared.is_busy(), "it may be the idlest");
+        shared.leave(Leaving::Told);
+        assert!(shared.may_close() && !shared.may_speak());
+        shared.set_blocked(false);
+        assert!(!shared.may_speak(), "it is in the middle of an answer");
+        shared.request_ends();
+        assert!(shared.may_speak());
     }
 
     #[tokio::test]

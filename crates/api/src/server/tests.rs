@@ -1,11 +1,12 @@
 mod bounds;
 mod end;
+mod stream;
 mod tls;
 
 use std::net::Ipv4Addr;
 use std::sync::Mutex;
 
-use drawspan_gateway::Presence;
+use drawspan_gateway::{ConnectionFeed, Presence};
 use drawspan_settings::ApiKeys;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{mpsc, oneshot};
@@ -22,6 +23,7 @@ struct TestServer {
     messages: mpsc::Receiver<oneshot::Sender<()>>,
     calls: Arc<Mutex<Vec<Call>>>,
     presences: Arc<Mutex<Vec<Presence>>>,
+    feed: Arc<ConnectionFeed>,
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
@@ -46,6 +48,7 @@ fn start_with(tls: Option<Tls>, max_connections: usize, has_effect: bool) -> Tes
     };
     let calls = Arc::clone(&devices.calls);
     let presences = Arc::clone(&devices.presences);
+    let feed = Arc::clone(&devices.feed);
     let api = Api::new(devices, ApiKeys::new(["k"]), Duration::from_secs(30));
     let shutdown = async {
         let _ = stopped.await;
@@ -68,6 +71,7 @@ fn start_with(tls: Option<Tls>, max_connections: usize, has_effect: bool) -> Tes
         messages,
         calls,
         presences,
+        feed,
         stop,
         task,
     }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use drawspan_fleet::{News, Paces, ServiceId};
 use drawspan_hub::{
-    AttemptId, ConnectionKey, ConnectionStatus, ConnectionStatusReason, DeviceId, Failure,
-    HostName, Link, Outcome, SubscriptionType, UtcTime, Wants, WhichKey,
+    AttemptId, ConnectionKey, DeviceId, Failure, HostName, Link, Outcome, SubscriptionType,
+    UtcTime, Wants, WhichKey,
 };
 
 use super::desired_marks::Mark;
@@ -16,6 +16,7 @@ use super::platform::Platform;
 use super::response::Response;
 use crate::delivery;
 use crate::events::{Content, Post};
+use crate::history::Change;
 use crate::subscriptions::{Row, Scope};
 
 /// Something to do. In the order in which they come.
@@ -101,6 +102,17 @@ pub enum Action<P: Platform> {
     StoreMark(DeviceId, Option<Mark>),
     /// Change the stored hub cache, as well as may be.
     StoreHub(HubChange),
+    /// A device's connection changed: tell those who follow that.
+    Changed {
+        /// The device.
+        device: DeviceId,
+        /// Its name at its hub, if that is another one.
+        assigned: Option<DeviceId>,
+        /// The change.
+        change: Change,
+    },
+    /// Ask a hub what time it is there. Answered by [`Input::ClockSeen`](super::Input::ClockSeen).
+    LookAtClock(ServiceId, HostName),
     /// Say something in the log.
     Note(Note),
 }
@@ -190,7 +202,7 @@ pub enum HubChange {
 #[derive(Debug, Clone)]
 pub enum Note {
     /// A device's public status changed.
-    Status(DeviceId, ConnectionStatus, ConnectionStatusReason),
+    Status(DeviceId, Change),
     /// A hub does not let a device have a link.
     LinkRefused(DeviceId, Link, Failure),
     /// A hub, or DPS, refuses a device.

@@ -7,7 +7,6 @@ use drawspan_hub::{AttemptId, ConnectionKey, Failure, FailureKind, Links};
 
 use super::Controller;
 use super::action::{Action, Note};
-use super::context::Noted;
 use super::input::SessionEvent;
 use super::platform::Platform;
 use super::response::Response;
@@ -19,9 +18,9 @@ impl<P: Platform> Controller<P> {
             SessionEvent::Opened { session, route } => self.opened(attempt, session, route),
             SessionEvent::TokenRefused(failure) => {
                 self.token_refused(attempt.device);
-                self.session_ended(attempt, &failure);
+                self.session_ended(attempt, failure);
             }
-            SessionEvent::Ended(failure) => self.session_ended(attempt, &failure),
+            SessionEvent::Ended(failure) => self.session_ended(attempt, failure),
             SessionEvent::Closed => {
                 self.leave(attempt.device);
                 self.fleet.closed(attempt, self.now);
@@ -74,6 +73,7 @@ impl<P: Platform> Controller<P> {
         if let Some(pool) = self.pools.get_mut(&place.hub) {
             pool.key = context.key.unwrap_or_default();
             pool.counters.connects += 1;
+            pool.clock.agrees();
         }
         if !connected {
             return;
@@ -92,17 +92,19 @@ impl<P: Platform> Controller<P> {
     }
 
     /// The hub refused a device, or ended it.
-    fn session_ended(&mut self, attempt: AttemptId, failure: &Failure) {
+    fn session_ended(&mut self, attempt: AttemptId, failure: Failure) {
         let index = attempt.device;
-        if let Some(place) = self.fleet.context(index).and_then(|context| context.place) {
+        let place = self.fleet.context(index).and_then(|context| context.place);
+        if let Some(place) = place {
             self.count_end(index, place.hub, failure.kind);
         }
+        let failure = &self.with_clock(place.map(|place| place.hub), failure);
         if failure.kind == FailureKind::TokenLimit {
             self.filled(index);
         }
         self.fleet.catch_up(index, self.now);
-        self.leave(index);
         self.note_failure(index, failure);
+        self.leave(index);
         self.fleet.ended(attempt, failure, self.now);
         self.note_refusal(index, failure);
         self.refuse_hopeless(index);
@@ -174,6 +176,7 @@ impl<P: Platform> Controller<P> {
         failure: Failure,
     ) {
         let now = self.now;
+        let failure = self.with_clock(Some(hub), failure);
         let Some(pool) = self.pools.get_mut(&hub) else {
             return;
         };
@@ -182,10 +185,7 @@ impl<P: Platform> Controller<P> {
         self.look_for_room(hub);
         self.note_connection(hub, members.len(), &failure);
         let kind = failure.kind;
-        let noted = Arc::new(Noted {
-            failure,
-            at_unix_s: now.unix_s,
-        });
+        let noted = self.noted(failure, Some(hub));
         let mut attempts = Vec::with_capacity(members.len());
         for index in members {
             self.count_end(index, hub, kind);
@@ -205,12 +205,22 @@ impl<P: Platform> Controller<P> {
     }
 
     pub(super) fn note_failure(&mut self, index: u32, failure: &Failure) {
-        let at_unix_s = self.now.unix_s;
+        let place = self.fleet.context(index).and_then(|context| context.place);
+        let waits_for = || self.fleet.waits_for(index);
+        let service = place.map(|place| place.hub).or_else(waits_for);
+        self.note_failure_at(index, failure.clone(), service);
+    }
+
+    /// The same, and at which hub, or at DPS.
+    pub(super) fn note_failure_at(
+        &mut self,
+        index: u32,
+        failure: Failure,
+        service: Option<ServiceId>,
+    ) {
+        let noted = self.noted(failure, service);
         if let Some(context) = self.fleet.context_mut(index) {
-            context.last_failure = Some(Arc::new(Noted {
-                failure: failure.clone(),
-                at_unix_s,
-            }));
+            context.last_failure = Some(noted);
         }
     }
 

@@ -87,6 +87,8 @@ pub struct RefusedLinks {
 pub struct Noted {
     /// The failure.
     pub failure: Failure,
+    /// Who caused it, in one line for people.
+    pub detail: Arc<str>,
     /// When.
     pub at_unix_s: u64,
 }

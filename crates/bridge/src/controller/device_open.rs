@@ -37,9 +37,24 @@ impl<P: Platform> Controller<P> {
                 } => self.open(attempt, hub, options),
                 fleet::Action::Close { attempt } => self.close(attempt),
                 fleet::Action::StatusChanged {
-                    id, status, reason, ..
-                } => self.status_changed(&id, status, reason),
+                    device,
+                    id,
+                    status,
+                    reason,
+                    why,
+                    is_new,
+                    session,
+                } => {
+                    let words = (status, reason);
+                    let change = self.connection_changed(device, &id, words, why, session);
+                    if is_new {
+                        self.status_changed(&id, change);
+                    }
+                }
                 fleet::Action::News(service, news) => {
+                    if news == News::QuotaRestored {
+                        self.messages_taken(service);
+                    }
                     let failure = self.fleet.last_failure_of(service).cloned();
                     self.act(Action::ServiceNews(service, news, failure));
                 }
@@ -163,12 +178,13 @@ impl<P: Platform> Controller<P> {
         match command {
             Command::Open => {
                 let text = "the connection is over, or has too much to do";
-                let failure = Failure::local(FailureKind::ConnectionLost, text);
+                let failure = Failure::own(FailureKind::ConnectionLost, text);
                 let place = self.fleet.context(attempt.device).and_then(|it| it.place);
                 if let Some(pool) = place.and_then(|place| self.pools.get_mut(&place.hub)) {
                     pool.counters.failures.add(failure.kind);
                 }
                 self.leave(attempt.device);
+                self.note_failure(attempt.device, &failure);
                 self.fleet.ended(attempt, &failure, now);
             }
             Command::Close => {

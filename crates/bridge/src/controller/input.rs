@@ -31,6 +31,19 @@ pub enum Input<P: Platform> {
     Unanswered(ServiceId, Option<Failure>),
     /// A hub refused a connected device's message for its daily quota; `None`: it accepted one again.
     MessageQuota(ServiceId, Option<Failure>),
+    /// A hub refuses messages of a connected device: for its quota, or because they are too many. It may be said of one that it did
+    /// not get, because an earlier one was refused.
+    MessagesRefused {
+        /// As its caller calls it.
+        device: DeviceId,
+        /// The serial of the attempt that connected it.
+        serial: u32,
+        /// Why.
+        failure: Failure,
+    },
+    /// What time it is at a hub: how many seconds this machine's clock is ahead of it, negative if it is behind. `None` if the hub did
+    /// not say.
+    ClockSeen(ServiceId, Option<i64>),
     /// A device's own session. What comes for an attempt that is over changes nothing.
     Session {
         /// The device's attempt.

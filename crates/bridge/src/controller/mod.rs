@@ -12,6 +12,7 @@ mod action;
 mod attempt_timers;
 mod c2d;
 mod c2d_pulls;
+mod connection_changes;
 mod connection_events;
 mod context;
 mod correlation;
@@ -27,6 +28,7 @@ mod input;
 mod link_retry;
 mod methods;
 mod names;
+mod peer_clock;
 mod platform;
 mod pool;
 mod rebalance;
@@ -53,6 +55,7 @@ use drawspan_hub::{AttemptId, DeviceId, Failure, FailureKind, HostName, Subscrip
 
 use crate::delivery::DeliveryConfig;
 use crate::events::{Outbox, Secrets, UnreadCounters};
+use crate::history::History;
 use crate::subscriptions::{Prefix, Row, Scope, Table};
 use crate::wall_clock::WallClock;
 use attempt_timers::AttemptTimers;
@@ -134,6 +137,8 @@ pub struct Controller<P: Platform> {
     chance: Chance,
     secrets: Secrets,
     wall_clock: WallClock,
+    /// The last changes of connections.
+    history: History,
     table: Table<P::Callback>,
     store: SubscriptionStore,
     marks: Marks,
@@ -180,6 +185,7 @@ impl<P: Platform> Controller<P> {
             chance: Chance::new(seed),
             secrets: config.secrets,
             wall_clock: WallClock::new(now.monotonic, unix),
+            history: History::default(),
             table: Table::default(),
             store: SubscriptionStore::default(),
             marks: Marks::new(remembered.marks),
@@ -219,6 +225,12 @@ impl<P: Platform> Controller<P> {
             Input::MessageQuota(hub, refused) => {
                 self.fleet.message_quota(hub, refused.as_ref(), now);
             }
+            Input::MessagesRefused {
+                device,
+                serial,
+                failure,
+            } => self.messages_refused(&device, serial, &failure),
+            Input::ClockSeen(hub, ahead_s) => self.clock_seen(hub, ahead_s),
             // An answer for a finished attempt changes nothing; its session took everything with it.
             Input::Session { attempt, event }
                 if self.fleet.is_current(attempt) || planted(Mutation::StaleAnswer) =>

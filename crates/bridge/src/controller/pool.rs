@@ -9,6 +9,7 @@ use drawspan_hub::limits::HubSize;
 use drawspan_hub::{ConnectionKey, DeviceId, Failure, FailureKind, WhichKey};
 
 use super::counters::HubCounters;
+use super::peer_clock::PeerClock;
 use super::twin_reads::CatchUps;
 
 /// Connections by key. One is started when a device needs it, and let go when its last device leaves.
@@ -29,6 +30,7 @@ pub struct Pool {
     pub counters: HubCounters,
     /// A device found no room, and there has been no room since.
     full: bool,
+    pub(super) clock: PeerClock,
 }
 
 /// The configuration of a pool.
@@ -68,6 +70,7 @@ impl Pool {
             catch_ups: CatchUps::default(),
             counters: HubCounters::default(),
             full: false,
+            clock: PeerClock::default(),
         }
     }
 

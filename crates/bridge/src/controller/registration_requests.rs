@@ -80,9 +80,11 @@ impl<P: Platform> Controller<P> {
             let hub = answer.as_ref().map(|assigned| assigned.hub.clone());
             match job.origin {
                 Origin::Attempt { device, epoch } => {
+                    if let Err(failure) = answer {
+                        self.note_failure_at(device, failure.clone(), Some(ServiceId::DPS));
+                    }
                     self.fleet.assigned(device, epoch, hub, now);
                     if let Err(failure) = answer {
-                        self.note_failure(device, failure);
                         self.note_refusal(device, failure);
                     }
                     self.refuse_hopeless(device);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, DeviceId, SubscriptionType};
+use drawspan_hub::{DeviceId, SubscriptionType};
 
 use super::Controller;
 use super::action::{Action, Note};
@@ -10,17 +10,14 @@ use super::correlation::Correlation;
 use super::platform::Platform;
 use crate::delivery::NoRoom;
 use crate::events::{Content, Event, FinishedEvent, event_id};
+use crate::history::Change;
 use crate::subscriptions::Callback as _;
 
 impl<P: Platform> Controller<P> {
     /// The device's connection is another than before, as the public words say it.
-    pub(super) fn status_changed(
-        &mut self,
-        device: &DeviceId,
-        status: ConnectionStatus,
-        reason: ConnectionStatusReason,
-    ) {
-        self.act(Action::Note(Note::Status(device.clone(), status, reason)));
+    pub(super) fn status_changed(&mut self, device: &DeviceId, change: Change) {
+        let (status, reason) = (change.status, change.reason);
+        self.act(Action::Note(Note::Status(device.clone(), change)));
         let kind = SubscriptionType::ConnectionStatus;
         if self.table.of(device, kind).is_none() {
             return;

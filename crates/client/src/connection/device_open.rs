@@ -21,7 +21,7 @@ impl DeviceHandler {
             Ok(session) => session,
             Err(error) => {
                 let text = format!("no room on the connection: {error}");
-                let failure = Failure::local(FailureKind::TokenLimit, &text);
+                let failure = Failure::own(FailureKind::TokenLimit, &text);
                 let status = Status::TokenRefused(open.attempt, failure);
                 return self.config.mailbox.post(status);
             }
@@ -83,7 +83,7 @@ impl DeviceHandler {
             Ok(asked) => *link = Progress::Asked(asked),
             Err(error) => {
                 let text = format!("no room on the connection: {error}");
-                let failure = Failure::local(FailureKind::TokenLimit, &text);
+                let failure = Failure::own(FailureKind::TokenLimit, &text);
                 self.fail(connection, session, failure, now);
             }
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use drawspan_amqp::engine::{Connection, Event, LinkId, SessionId};
 use drawspan_amqp::performative::Error;
+use drawspan_hub::failure::Ending;
 use drawspan_hub::{ConnectionKey, Failure, FailureKind};
 use drawspan_net::Handler;
 
@@ -323,6 +324,7 @@ pub(crate) fn failure_of(error: Option<&Error>) -> Failure {
         None => Failure::local(
             FailureKind::ConnectionLost,
             "the hub ended the device's link without a reason",
-        ),
+        )
+        .with_ending(Ending::Unexplained),
     }
 }

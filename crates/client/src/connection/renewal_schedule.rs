@@ -5,6 +5,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use drawspan_hub::failure::Ending;
 use drawspan_hub::{Failure, FailureKind};
 
 use crate::limits;
@@ -71,7 +72,7 @@ impl Renewal {
         *failures = failures.saturating_add(1);
         let left = last_moment.saturating_sub(now);
         let Some(pause) = retry_after((*failures).into(), left, seed) else {
-            return Err(failure);
+            return Err(failure.with_ending(Ending::TokenRanOut));
         };
         // Rounded up, so that it is never zero.
         *due = due_s(now + pause + Duration::from_secs(1));
@@ -159,7 +160,7 @@ fn due_s(at: Duration) -> Option<NonZeroU32> {
 
 fn not_answered() -> Failure {
     let text = "the hub did not answer put-token before the last token expired";
-    Failure::local(FailureKind::Timeout, text)
+    Failure::local(FailureKind::Timeout, text).with_ending(Ending::TokenRanOut)
 }
 
 #[cfg(test)]
@@ -224,7 +225,7 @@ mod tests {
                     break failure;
                 }
             };
-            assert_eq!(end, failure("again"));
+            assert_eq!(end, failure("again").with_ending(Ending::TokenRanOut));
             assert!((3..40).contains(&asked), "{life_s}: {asked}");
         }
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use drawspan_amqp::engine::{Closed, Config, Connection};
+use drawspan_hub::failure::Ending;
 use drawspan_hub::{ConnectionKey, Failure, FailureKind};
 use drawspan_net::{Ended, drive, is_certificate_refused};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -102,7 +103,7 @@ async fn refused(
 }
 
 fn unused() -> Failure {
-    Failure::local(
+    Failure::own(
         FailureKind::ConnectionLost,
         "the connection was not needed any more",
     )
@@ -141,7 +142,10 @@ async fn converse(
 /// An end before the hub has answered open proves nothing about devices: it is the state of the hub, or of what is in front of it.
 fn not_opened(failure: &Failure) -> Failure {
     let text = format!("the hub did not open the connection: {}", failure.message);
-    Failure::local(FailureKind::HubUnreachable, &text)
+    Failure {
+        condition: failure.condition.clone(),
+        ..Failure::local(FailureKind::HubUnreachable, &text).with_ending(failure.ending)
+    }
 }
 
 fn engine_config(config: &ConnectionConfig, key: ConnectionKey) -> Config {
@@ -169,9 +173,24 @@ pub(crate) fn failure_of(ended: Ended) -> Failure {
                 error.description.unwrap_or_default()
             ),
         ),
-        Ended::Closed(closed) => Failure::local(
-            FailureKind::ConnectionLost,
-            &format!("the connection was closed: {closed:?}"),
-        ),
+        Ended::Closed(closed) => {
+            let (text, ending) = match closed {
+                Closed::ByPeer(_) => (
+                    "the hub closed the connection without a reason".into(),
+                    Ending::Unexplained,
+                ),
+                Closed::Silent => {
+                    let seconds = limits::IDLE_TIME_OUT_MS / 1_000 * 3 / 2;
+                    let text = format!("nothing came from the hub for {seconds} s");
+                    (text, Ending::Silence)
+                }
+                Closed::ByUs => ("this side closed the connection".into(), Ending::Own),
+                closed => (
+                    format!("the connection was closed: {closed:?}"),
+                    Ending::Found,
+                ),
+            };
+            Failure::local(FailureKind::ConnectionLost, &text).with_ending(ending)
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Advice on what to check when the provisioning service refuses a device.
 
+use drawspan_hub::failure::Ending;
 use drawspan_hub::{Failure, FailureKind};
 
 use crate::clock_skew::Skew;
@@ -9,6 +10,9 @@ pub(super) fn advised(mut failure: Failure, skew: Option<Skew>, by_certificate: 
     let advice = match failure.kind {
         FailureKind::Unauthorized => match skew {
             Some(skew) if skew.matters() => {
+                if skew.is_refused() {
+                    failure.ending = Ending::ClocksDiffer;
+                }
                 format!("this machine's clock is {skew} that of the provisioning service: set it")
             }
             _ if by_certificate => {

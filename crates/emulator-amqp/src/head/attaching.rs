@@ -12,13 +12,15 @@ use drawspan_hub_model::access::Denied;
 use drawspan_hub_model::client_id::ClientId;
 use drawspan_hub_model::event::{DisconnectReason, HubEvent};
 use drawspan_hub_model::policy::Right;
+use drawspan_hub_model::throttle::OperationClass;
 use drawspan_segment_log::{AuthScope, MessageSource, Origin};
 
 use super::Head;
 use super::refusing::link_of;
+use super::throttling::{Turn, class_of};
 use crate::answers::Answers;
 use crate::device_session::{AmqpSession, DeviceLink, Owner};
-use crate::error::{ARGUMENT_ERROR, denied};
+use crate::error::{ARGUMENT_ERROR, denied, throttled};
 use crate::events::{self, Reader};
 use crate::limits;
 use crate::links::{self, Link, Wanted, event_path, not_found};
@@ -41,8 +43,28 @@ impl Head {
         let Some(hub) = self.hub.clone().filter(|_| !self.is_to_register(attach)) else {
             return self.on_registration_attach(connection, session, id, attach);
         };
+        self.release(connection, now);
+        match self.attach_turn(&hub, session, id, attach) {
+            Turn::Now => self.attach_now(connection, &hub, (session, id), attach, now),
+            Turn::Waits => {}
+            Turn::Refused(error) => {
+                self.refused(Door::Attach, &link_of(attach), &error);
+                let _ = connection.refuse(id, error);
+            }
+        }
+    }
+
+    /// Accepts or refuses a link whose turn has come.
+    pub(super) fn attach_now(
+        &mut self,
+        connection: &mut Connection,
+        hub: &Arc<Hub>,
+        (session, id): (SessionId, LinkId),
+        attach: &Attach,
+        now: Duration,
+    ) {
         let taken = links::wanted(attach)
-            .and_then(|wanted| self.take_link(&hub, session, id, attach, wanted));
+            .and_then(|wanted| self.take_link(hub, session, id, attach, wanted));
         // An error of the engine means that the link is gone already, of which an event tells.
         let _ = match taken {
             Ok((link, options)) => {
@@ -65,7 +87,7 @@ impl Head {
                 connection.refuse(id, error)
             }
         };
-        self.sweep_soon(now);
+        self.sweep_when_due(now);
     }
 
     fn take_link(
@@ -99,6 +121,7 @@ impl Head {
             Wanted::ServiceSend => {
                 self.check_service(hub, service_send::PATH)
                     .map_err(|reason| deny(hub, None, reason))?;
+                hub.has(OperationClass::C2dSends).map_err(throttled)?;
                 Ok((
                     Link::ServiceSend,
                     service_send::accept_options(hub.limits()),
@@ -107,6 +130,7 @@ impl Head {
             Wanted::Feedback => {
                 self.check_service(hub, feedback::PATH)
                     .map_err(|reason| deny(hub, None, reason))?;
+                hub.has(OperationClass::C2dSends).map_err(throttled)?;
                 let place = self.shared.feedback.enter(hub.host(), &self.signals, id);
                 Ok(locked_delivery(id, attach, Queue::Feedback(place)))
             }
@@ -143,6 +167,7 @@ impl Head {
             .certify(hub, &client)
             .and_then(|()| self.check_client(hub, &client, kind))
             .map_err(|reason| deny(hub, Some(&client), reason))?;
+        hub.has(class_of(kind)).map_err(throttled)?;
         let session_of_client = self
             .clients
             .entry(client.clone())
@@ -214,7 +239,7 @@ impl Head {
             hub.host(),
             &path,
             Some(client),
-            self.shared.clock.unix_s(),
+            self.shared.clock.elapsed(),
         )?;
         hub.admit(grant, client)
     }
@@ -293,7 +318,7 @@ impl Head {
     /// Whether a service may use `path` now.
     pub(super) fn check_service(&self, hub: &Hub, path: &str) -> Result<(), Denied> {
         let right = Right::ServiceConnect;
-        let now = self.shared.clock.unix_s();
+        let now = self.shared.clock.elapsed();
         let grant = self.access.check(right, hub.host(), path, None, now);
         grant.map(|_| ())
     }

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use drawspan_amqp::engine::{Connection, LinkId};
+use drawspan_amqp::engine::{Connection, DeliveryId, LinkId};
 use drawspan_amqp::performative::{DeliveryState, condition};
 use drawspan_emulator_hub::hub::Hub;
-use drawspan_hub::ErrorCode;
+use drawspan_emulator_hub::refusals::Door;
+use drawspan_hub::{DeviceId, ErrorCode};
+use drawspan_hub_model::c2d::NewMessage;
 use drawspan_hub_store::StoreError;
 
 use super::Head;
@@ -22,30 +24,45 @@ use crate::signals::{Stored, Word};
 impl Head {
     /// Takes a service's message in. It is accepted once it is stored.
     pub(super) fn on_message_to_device(
-        &self,
+        &mut self,
         connection: &mut Connection,
         hub: &Arc<Hub>,
         arrived: &Arrived,
     ) {
         let now = hub.now_unix_ms();
         let read = service_send::read(arrived.message_format, &arrived.payload, hub.limits(), now);
-        let sent = read.and_then(|(device, message)| {
-            let (link, owed, signals) = (arrived.link, arrived.owed, Arc::clone(&self.signals));
-            let done = move |result: Result<(), StoreError>| {
-                let word = Word::Receiver(end(result));
-                if let Some(delivery) = owed {
-                    signals.stored(Stored {
-                        link,
-                        delivery,
-                        word,
-                    });
-                }
-            };
-            hub.send_message(&device, message, done)
-                .map_err(service_send::refused)
-        });
-        if let Err(error) = sent {
-            self.reject(connection, arrived, "message to a device", error);
+        match read {
+            Ok(message) => self.take_message_to_device(connection, hub, arrived, message),
+            Err(error) => self.reject(connection, arrived, "message to a device", error),
+        }
+    }
+
+    /// Has a message stored for its device, or says why not.
+    pub(super) fn send_to_device(
+        &self,
+        connection: &mut Connection,
+        hub: &Arc<Hub>,
+        owed: Option<(LinkId, DeliveryId)>,
+        (device, message): (DeviceId, NewMessage),
+    ) {
+        let signals = Arc::clone(&self.signals);
+        let done = move |result: Result<(), StoreError>| {
+            let word = Word::Receiver(end(result));
+            if let Some((link, delivery)) = owed {
+                signals.stored(Stored {
+                    link,
+                    delivery,
+                    word,
+                });
+            }
+        };
+        if let Err(error) = hub.send_message(&device, message, done) {
+            let error = service_send::refused(error);
+            self.refused(Door::Message, "message to a device", &error);
+            if let Some((link, delivery)) = owed {
+                // A link that is gone meanwhile takes no answer.
+                let _ = connection.settle(link, delivery, DeliveryState::Rejected(Some(error)));
+            }
         }
     }
 

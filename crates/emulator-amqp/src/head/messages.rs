@@ -6,11 +6,13 @@ use bytes::Bytes;
 use drawspan_amqp::engine::{Connection, DeliveryId, LinkId, SessionId};
 use drawspan_amqp::message::Message;
 use drawspan_amqp::performative::{DeliveryState, Error, condition};
+use drawspan_emulator_hub::message_size::counted_bytes;
 use drawspan_emulator_hub::refusals::Door;
 use drawspan_hub::ErrorCode;
 use drawspan_hub::error_body::ErrorDescription;
 use drawspan_hub_model::access::Grant;
 use drawspan_hub_model::event::HubEvent;
+use drawspan_hub_model::throttle::{Admission, OperationClass};
 
 use super::Head;
 use crate::access::Access;
@@ -40,25 +42,47 @@ impl Arrived {
 }
 
 impl Head {
-    pub(super) fn on_delivery(&mut self, connection: &mut Connection, arrived: &Arrived) {
+    pub(super) fn on_delivery(
+        &mut self,
+        connection: &mut Connection,
+        arrived: &Arrived,
+        now: Duration,
+    ) {
+        // First, so that nothing gets before what waits.
+        self.release(connection, now);
         let Some(hub) = self.hub.clone() else {
             return self.on_registration_request(connection, arrived);
         };
         match self.links.get_mut(arrived.link) {
             Some(Link::Telemetry(link)) => {
-                let at = arrived.owed.map(|delivery| (arrived.link, delivery));
                 let format = arrived.message_format;
-                let taken = self
-                    .arrivals
-                    .take(link, at, format, &arrived.payload, hub.limits());
-                if let Err(error) = taken {
-                    hub.emit(HubEvent::TelemetryRefused {
-                        client: link.client.clone(),
-                        code: code_of(&error),
-                    });
-                    let of = format!("telemetry of {}", link.client.described());
-                    self.reject(connection, arrived, &of, error);
+                let messages = telemetry::read(link, format, &arrived.payload, hub.limits());
+                let messages = match messages {
+                    Ok(messages) => messages,
+                    Err(error) => {
+                        hub.emit(HubEvent::TelemetryRefused {
+                            client: link.client.clone(),
+                            code: code_of(&error),
+                        });
+                        let of = format!("telemetry of {}", link.client.described());
+                        return self.reject(connection, arrived, &of, error);
+                    }
+                };
+                let owed = arrived.owed.map(|delivery| (arrived.link, delivery));
+                let (count, sizes) = (messages.len() as u64, messages.iter().map(size));
+                let class = OperationClass::D2c;
+                let admission = hub.throttle(Some(&link.client), class, count, sizes);
+                let records = link.records(messages);
+                if admission == Admission::Now {
+                    return self.arrivals.push(records, owed);
                 }
+                let (client, records) = (link.client.clone(), records.collect());
+                let refused = match admission {
+                    Admission::Refused(refused) => refused,
+                    Admission::At(at) if self.hold_telemetry(&hub, at, owed, records) => return,
+                    Admission::Now | Admission::At(_) => hub.refuse_for_room(&client, class),
+                };
+                self.refuse_telemetry(connection, &hub, arrived, (&client, refused));
             }
             Some(Link::CbsRequests) => {
                 let Some(request) = self.request(connection, arrived) else {
@@ -251,6 +275,12 @@ impl Head {
             let _ = connection.detach(id, true, Some(error));
         }
     }
+}
+
+/// The size of a message that was read, as the hub counts it.
+fn size(encoded: &Bytes) -> usize {
+    let counted = Message::decode(encoded).map_or(0, |message| counted_bytes(&message));
+    usize::try_from(counted).unwrap_or(usize::MAX)
 }
 
 /// The hub's code in a refusal.

@@ -8,6 +8,7 @@ mod refusing;
 mod registering;
 #[cfg(test)]
 mod tests;
+mod throttling;
 mod twins;
 mod upkeep;
 
@@ -19,6 +20,7 @@ use std::time::Duration;
 use drawspan_amqp::engine::{Connection, Event, LinkId, SessionId};
 use drawspan_emulator_hub::hub::Hub;
 use drawspan_emulator_hub::reached::Reached;
+use drawspan_emulator_hub::waiting::Waiting;
 use drawspan_hub_model::client_id::ClientId;
 use drawspan_hub_model::event::{DisconnectReason, Protocol};
 use drawspan_net::{Handler, Transport};
@@ -34,6 +36,7 @@ use super::signals::{Signals, Wake};
 use super::telemetry::Arrivals;
 use super::twin::RequestQueue;
 use messages::Arrived;
+use throttling::Held;
 
 /// By session and client: the half of a pair of links over which the hub speaks. Its kind tells which pair.
 type Pairs = HashMap<(SessionId, ClientId, DeviceLink), LinkId>;
@@ -63,10 +66,19 @@ pub(super) struct Head {
     pairs: Pairs,
     arrivals: Arrivals,
     twins: RequestQueue,
+    /// What waits because of the hub's rates.
+    waiting: Waiting<Held>,
+    /// Clients whose first link waits, each until a time of the hub's clock.
+    connecting: HashMap<ClientId, Duration>,
+    /// When the connection is woken for what waits.
+    armed: Option<Duration>,
     pump: bool,
     pump_at: Option<Duration>,
     hand_out_at: Option<Duration>,
+    /// When the first token on the connection expires, unless the clock is changed.
     sweep_at: Option<Duration>,
+    /// What that is in the hub's time.
+    sweep_for: Duration,
 }
 
 impl Head {
@@ -101,10 +113,14 @@ impl Head {
             pairs: Pairs::new(),
             arrivals: Arrivals::default(),
             twins: RequestQueue::default(),
+            waiting: Waiting::default(),
+            connecting: HashMap::new(),
+            armed: None,
             pump: false,
             pump_at: None,
             hand_out_at: None,
             sweep_at: None,
+            sweep_for: Duration::MAX,
         }
     }
 
@@ -152,7 +168,7 @@ impl Handler for Head {
                     message_format,
                     payload,
                 };
-                self.on_delivery(connection, &arrived);
+                self.on_delivery(connection, &arrived, now);
             }
             Event::DeliveryTooLarge {
                 link,
@@ -191,9 +207,13 @@ impl Handler for Head {
         if let Some(hub) = self.hub.clone() {
             self.arrivals.store(connection, &hub);
             self.serve_twins(connection, &hub, now);
+            self.arm();
         }
         if self.pump {
             self.pump(connection, now);
+        }
+        if self.sweep_for != self.access.look_at() {
+            self.sweep_when_due(now);
         }
     }
 
@@ -205,7 +225,7 @@ impl Handler for Head {
 
     fn on_deadline(&mut self, connection: &mut Connection, now: Duration) {
         if self.sweep_at.is_some_and(|at| at <= now) {
-            self.sweep_tokens(connection, now, self.shared.clock.unix_s());
+            self.sweep_tokens(connection, now, self.shared.clock.elapsed());
         }
         if self.pump_at.is_some_and(|at| at <= now) {
             self.pump = true;

@@ -12,6 +12,7 @@ use drawspan_hub::ErrorCode;
 use drawspan_hub_model::dps::Denied;
 
 use super::Head;
+use super::upkeep::failing_over;
 use crate::error::refusal;
 use crate::registration::{self, Identity};
 use crate::sasl;
@@ -76,9 +77,13 @@ impl Head {
         match self.shared.hubs.select(hostname, self.sni.as_deref()) {
             // DPS is found by the id scope, so that the name of a hub is as good as its own.
             Served::Hub(_) | Served::Dps if self.registration.is_some() => {}
+            Served::Hub(hub) if hub.is_failing_over() => {
+                let error = failing_over();
+                self.refused(Door::Open, hub.host().as_str(), &error);
+                connection.close(Some(error), now);
+            }
             Served::Hub(hub) => {
                 self.hub = Some(hub);
-                self.sweep_soon(now);
             }
             // The address of its first link says who it is.
             Served::Dps if self.access.certificate().is_some() => {}

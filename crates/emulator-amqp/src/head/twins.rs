@@ -46,8 +46,8 @@ impl Head {
             Ok(request) => {
                 // Settled before it is answered, as clients of the C stack want it.
                 arrived.settle(connection, DeliveryState::Accepted);
-                if let Some(answer) = self.twins.take(request) {
-                    self.send_twin_answer(connection, answer);
+                if let Some(hub) = self.hub.clone() {
+                    self.take_twin_request(connection, &hub, request, &arrived.payload);
                 }
             }
             Err(error) => self.reject(connection, arrived, "twin request", error),
@@ -116,6 +116,9 @@ impl Head {
         if let Some(Link::TwinAnswers(answers)) = self.links.get_mut(link)
             && answers.wants_news
         {
+            if let Some(hub) = &self.hub {
+                hub.charge([patch.len()]);
+            }
             self.send_twin_message(connection, link, twin::news(patch));
         }
     }
@@ -130,13 +133,16 @@ impl Head {
         }
     }
 
-    fn send_twin_answer(&mut self, connection: &mut Connection, answer: Answer) {
+    pub(super) fn send_twin_answer(&mut self, connection: &mut Connection, answer: Answer) {
         if let Some((code, text)) = &answer.refused {
             let what = match self.links.get_mut(answer.link) {
                 Some(Link::TwinAnswers(link)) => link.owner.client.described(),
                 _ => String::new(),
             };
             self.refused_with(Door::Twin, &what, &code.to_string(), text);
+        }
+        if let (Some(bytes), Some(hub)) = (answer.read_bytes, &self.hub) {
+            hub.charge([bytes]);
         }
         self.send_twin_message(connection, answer.link, answer.message);
     }

@@ -9,6 +9,7 @@ use drawspan_emulator_hub::hub::Hub;
 use drawspan_emulator_hub::refusals::Door;
 use drawspan_hub::ErrorCode;
 use drawspan_hub_model::access::Denied;
+use drawspan_hub_model::client_id::ClientId;
 use drawspan_hub_model::event::DisconnectReason;
 
 use super::Head;
@@ -22,12 +23,21 @@ use crate::signals::{Notice, Push, Stored, Word};
 impl Head {
     /// Does what others asked for.
     pub(super) fn look(&mut self, connection: &mut Connection, now: Duration) {
+        // The clock may have been changed.
+        connection.set_pace(self.shared.clock.scale(), now);
+        self.sweep_when_due(now);
         if self.signals.is_stopping() {
             let error = Error::new(condition::CONNECTION_FORCED, "the emulator is stopping");
             self.closing = Some(DisconnectReason::HubStopped);
             connection.close(Some(error), now);
             return;
         }
+        if self.hub.as_ref().is_some_and(|hub| hub.is_failing_over()) && self.closing.is_none() {
+            self.closing = Some(DisconnectReason::FailingOver);
+            connection.close(Some(failing_over()), now);
+            return;
+        }
+        self.release(connection, now);
         for notice in self.signals.take_notices() {
             match notice {
                 Notice::DeviceTaken(link) => {
@@ -73,20 +83,25 @@ impl Head {
         }
     }
 
-    /// Has expired tokens looked for some time from now.
-    pub(super) fn sweep_soon(&mut self, now: Duration) {
-        self.sweep_at
-            .get_or_insert(now + Duration::from_millis(limits::TOKEN_SWEEP_MS));
+    /// Has tokens looked at when the first of them expires.
+    pub(super) fn sweep_when_due(&mut self, now: Duration) {
+        self.sweep_for = self.access.look_at();
+        let left = self.shared.clock.machine_time_until(self.sweep_for);
+        // Tokens may last for ever.
+        let left = left.map(|left| left.min(Duration::from_millis(limits::TOKEN_SWEEP_MAX_MS)));
+        self.sweep_at = left.map(|left| now + left);
     }
 
-    /// Ends what lived by a token that has expired by now.
-    pub(super) fn sweep_tokens(&mut self, connection: &mut Connection, now: Duration, unix_s: u64) {
-        self.sweep_at = None;
-        if self.access.is_empty() {
-            return;
-        }
-        self.sweep_soon(now);
-        if !self.access.expire(unix_s) {
+    /// Ends what lived by a token that has expired when `elapsed` of the hub's time has passed.
+    pub(super) fn sweep_tokens(
+        &mut self,
+        connection: &mut Connection,
+        now: Duration,
+        elapsed: Duration,
+    ) {
+        let has_expired = self.access.expire(elapsed);
+        self.sweep_when_due(now);
+        if !has_expired {
             return;
         }
         if self.access.is_empty() {
@@ -94,6 +109,9 @@ impl Head {
             let error = denied(Denied::Expired);
             self.closing = Some(DisconnectReason::TokenExpired);
             self.refused(Door::Protocol, "", &error);
+            for client in self.clients.keys().cloned().collect::<Vec<_>>() {
+                self.end_expired(&client);
+            }
             connection.close(Some(error), now);
             return;
         }
@@ -103,11 +121,24 @@ impl Head {
         }
     }
 
+    /// Ends the session of a client whose token has expired, before its links are detached: should the client be quick to attach
+    /// again, that is a new session.
+    fn end_expired(&mut self, client: &ClientId) {
+        if let (Some(hub), Some(session)) = (&self.hub, self.clients.remove(client)) {
+            session.end();
+            hub.token_expired(client, &session);
+        }
+    }
+
     /// Ends a link that would be refused now, because of `why`, if that is known.
     fn check_link(&mut self, connection: &mut Connection, id: LinkId, why: Option<Denied>) {
         let Some(hub) = self.hub.clone() else { return };
         if let Err(reason) = self.still_allowed(&hub, id) {
             let why = why.unwrap_or(reason);
+            let client = self.links.get_mut(id).and_then(|link| link.of_client());
+            if let (Denied::Expired, Some((_, owner))) = (why, client) {
+                self.end_expired(&owner.client);
+            }
             self.end_link(connection, id, disconnect_reason(why), denied(why));
         }
     }
@@ -139,6 +170,16 @@ impl Head {
             })
         }
     }
+}
+
+/// What clients are told while their hub fails over.
+pub(super) fn failing_over() -> Error {
+    let text = "the hub is failing over to another region";
+    refusal(
+        condition::CONNECTION_FORCED,
+        ErrorCode::HUB_FAILING_OVER,
+        text,
+    )
 }
 
 /// The reason of a disconnect for the client whose session ends for lack of a right.

@@ -1,18 +1,20 @@
 //! The running provisioning service: the model, its store and the hubs that it assigns.
 
+mod moves;
 pub mod requests;
+mod transfer;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use drawspan_hub::{DeviceId, ErrorCode, HostName, RegistrationId};
-use drawspan_hub_model::device::{Authentication, AuthenticationSpec, Device, DeviceSpec};
 use drawspan_hub_model::dps::{
-    Admission, Allocation, Credential, Denied, Enrollments, Group, Rate, Registration,
+    Admission, Allocation, Credential, Denied, DpsThrottle, Enrollments, Group, Registration,
     Registrations, Substatus,
 };
 use drawspan_hub_model::event::HubEvent;
-use drawspan_hub_model::registry::{Change, IfMatch, Registry, RegistryError};
+use drawspan_hub_model::registry::RegistryError;
+use drawspan_hub_model::throttle::RateLimits;
 use drawspan_hub_store::{Store, StoreError, Write};
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +22,8 @@ use crate::clock::Clock;
 use crate::hub::{ChangeError, Hub};
 use crate::observe::Events;
 use crate::random::{self, NoRandomness};
+pub use moves::{MOVES, MoveError, Moved, Moves};
+use transfer::{ensure, leave};
 
 /// The service's code when no hub is linked (the C client knows this number).
 const NO_HUB: u32 = 400_208;
@@ -32,7 +36,8 @@ pub struct Dps {
     parts: Parts,
     allocation: RwLock<Allocation>,
     registrations: RwLock<Registrations>,
-    rate: Option<Mutex<Rate>>,
+    throttle: Mutex<DpsThrottle>,
+    moves: Moves,
     counts: Counts,
 }
 
@@ -51,6 +56,8 @@ pub struct Parts {
     pub enrollments: Enrollments,
     /// Hubs to which devices can be assigned.
     pub hubs: Vec<Arc<Hub>>,
+    /// Hubs to which devices were moved.
+    pub moves: Moves,
     /// Seconds after which devices are to ask again.
     pub retry_after_s: u32,
     /// `None` keeps registrations in memory only.
@@ -89,8 +96,8 @@ pub enum Asked {
 /// Why a device was not registered.
 #[derive(Debug, thiserror::Error)]
 pub enum RegisterError {
-    /// Too many register; there is room after so many seconds.
-    #[error("too many devices register")]
+    /// The service is asked too often; there is room after so many seconds.
+    #[error("too many requests")]
     TooMany {
         /// Seconds after which to ask again.
         retry_after_s: u32,
@@ -119,19 +126,20 @@ impl RegisterError {
 }
 
 impl Dps {
-    /// A service with registrations from an earlier run. `registrations_per_minute` bounds how many it takes.
+    /// A service with registrations from an earlier run, under these limits.
     pub fn new(
-        parts: Parts,
+        mut parts: Parts,
         allocation: Allocation,
         registrations: Registrations,
-        registrations_per_minute: Option<u32>,
+        limits: RateLimits,
     ) -> Self {
-        let rate = registrations_per_minute.map(|limit| Rate::new(limit, parts.clock.unix_ms()));
+        let throttle = DpsThrottle::new(limits, parts.clock.elapsed());
         Self {
+            moves: std::mem::take(&mut parts.moves),
             parts,
             allocation: RwLock::new(allocation),
             registrations: RwLock::new(registrations),
-            rate: rate.map(Mutex::new),
+            throttle: Mutex::new(throttle),
             counts: Counts::default(),
         }
     }
@@ -200,7 +208,8 @@ impl Dps {
         credential: Credential<'_>,
         id: &RegistrationId,
     ) -> Result<Admission, Denied> {
-        let now_unix_s = self.parts.clock.unix_s();
+        // Clients sign by the machine's time.
+        let now_unix_s = self.parts.clock.machine_unix_ms() / 1_000;
         let enrollments = &self.parts.enrollments;
         let admitted = enrollments.admit(credential, self.id_scope(), id, now_unix_s);
         admitted.inspect_err(|_| {
@@ -253,9 +262,11 @@ impl Dps {
         payload: Option<Arc<str>>,
     ) -> Result<Arc<Registration>, RegisterError> {
         let now = self.parts.clock.unix_ms();
-        self.take_turn(now)?;
+        let throttled = self.throttle().register(self.parts.clock.elapsed());
+        throttled.map_err(|retry_after_s| RegisterError::TooMany { retry_after_s })?;
         let before = self.registration(&id);
-        let hub = match &admission.hub {
+        let moved_to = self.moves.get(id.as_str());
+        let hub = match moved_to.as_ref().or(admission.hub.as_ref()) {
             Some(named) => self.hub(named).cloned(),
             None => self.choose(&id),
         };
@@ -275,7 +286,7 @@ impl Dps {
         let left = before.as_ref().map(|before| &before.hub);
         let left = left.filter(|left| *left != hub.host());
         if let Some(left) = left.and_then(|left| self.hub(left)) {
-            remove(left, &device).await?;
+            leave(left, &hub, &device).await?;
         }
         let registration = Arc::new(Registration {
             group: admission.group.unwrap_or_default(),
@@ -296,13 +307,35 @@ impl Dps {
         Ok(registration)
     }
 
-    fn take_turn(&self, now_unix_ms: u64) -> Result<(), RegisterError> {
-        let Some(rate) = &self.rate else {
-            return Ok(());
+    /// The limits in force.
+    pub fn rate_limits(&self) -> RateLimits {
+        self.throttle().limits().clone()
+    }
+
+    /// Puts other limits in force, at once.
+    pub fn set_rate_limits(&self, limits: RateLimits) {
+        self.throttle().replace(limits, self.parts.clock.elapsed());
+    }
+
+    /// Takes in what a device asks for other than to register, if it is not asked too often.
+    fn take_in(&self, asked: Asked, id: &RegistrationId) -> Result<(), RegisterError> {
+        let now = self.parts.clock.elapsed();
+        let taken = match asked {
+            Asked::Poll => self.throttle().poll(id, now),
+            Asked::LookUp => self.throttle().look_up(now),
+            Asked::Register => Ok(()),
         };
-        let mut rate = rate.lock().unwrap_or_else(PoisonError::into_inner);
-        rate.take(now_unix_ms)
-            .map_err(|retry_after_s| RegisterError::TooMany { retry_after_s })
+        taken.map_err(|retry_after_s| {
+            self.emit(HubEvent::RegistrationThrottled {
+                registration: id.clone(),
+                retry_after_s,
+            });
+            RegisterError::TooMany { retry_after_s }
+        })
+    }
+
+    fn throttle(&self) -> MutexGuard<'_, DpsThrottle> {
+        self.throttle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn choose(&self, id: &RegistrationId) -> Option<Arc<Hub>> {
@@ -338,41 +371,6 @@ impl Dps {
     }
 }
 
-/// Has the device at the hub. One that is there is kept as it is, but for its keys or thumbprints: it proves itself by those with
-/// which it registered. They are others when the group's were exchanged, or when the device was made without the service.
-///
-/// The DPS article "roll X.509 device certificates" says that registering again updates the hub's identity to the enrollment's
-/// credentials; no article sets identities apart that the service did not make.
-async fn ensure(
-    hub: &Hub,
-    id: &DeviceId,
-    authentication: Authentication,
-    iot_edge: bool,
-) -> Result<(), RegisterError> {
-    let now = hub.now_unix_ms();
-    let fresh = random::fresh(now).map_err(ChangeError::from)?;
-    let change = |registry: &mut Registry| {
-        let result = match registry.get(id) {
-            None => {
-                let mut spec = DeviceSpec::new(id.clone());
-                spec.authentication = AuthenticationSpec::Other(authentication);
-                spec.iot_edge = iot_edge;
-                registry.create(spec, fresh, now).map(Some)
-            }
-            Some(entry) if !entry.device.authentication.is_same_as(&authentication) => {
-                let spec = with(&entry.device, authentication);
-                registry.update(spec, &IfMatch::Any, fresh, now).map(Some)
-            }
-            Some(_) => Ok(None),
-        };
-        let changed = result.iter().flatten();
-        let changes = changed.map(|entry| Change::Put(Arc::clone(&entry.device)));
-        let changes = changes.collect();
-        (result.map(drop), changes)
-    };
-    Ok(hub.change(change).await??)
-}
-
 /// The model that a device says it follows in what it registers with: `{"modelId": "dtmi:…"}` (article "How to provision a Plug and
 /// Play device").
 fn model_id(payload: &str) -> Option<String> {
@@ -384,31 +382,6 @@ fn model_id(payload: &str) -> Option<String> {
     // The payload is the device's own: one of another form names no model.
     let Payload { model_id } = serde_json::from_str(payload).ok()?;
     model_id.starts_with("dtmi:").then_some(model_id)
-}
-
-async fn remove(hub: &Hub, id: &DeviceId) -> Result<(), ChangeError> {
-    hub.change(|registry| {
-        let deleted = registry.delete(id, &IfMatch::Any);
-        // One that is gone already is as good.
-        (
-            (),
-            deleted
-                .iter()
-                .map(|()| Change::Delete(id.clone()))
-                .collect(),
-        )
-    })
-    .await
-}
-
-fn with(device: &Device, authentication: Authentication) -> DeviceSpec {
-    DeviceSpec {
-        id: device.id.clone(),
-        status: device.status,
-        status_reason: device.status_reason.clone(),
-        authentication: AuthenticationSpec::Other(authentication),
-        iot_edge: device.iot_edge,
-    }
 }
 
 /// `4.{hex}.{uuid}`, as the service writes it.

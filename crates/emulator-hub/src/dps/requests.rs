@@ -115,6 +115,7 @@ impl Dps {
     pub fn answer_operation(&self, caller: Caller<'_>, operation: &str) -> Result<Answer, Refusal> {
         self.count(Asked::Poll);
         let (id, _) = self.identify(caller)?;
+        self.take_in(Asked::Poll, &id)?;
         let registration = self
             .registration(&id)
             .filter(|registration| registration.operation == operation)
@@ -126,6 +127,7 @@ impl Dps {
     pub fn answer_lookup(&self, caller: Caller<'_>) -> Result<Answer, Refusal> {
         self.count(Asked::LookUp);
         let (id, _) = self.identify(caller)?;
+        self.take_in(Asked::LookUp, &id)?;
         let registration = self.registration(&id).ok_or_else(Refusal::unregistered)?;
         Ok(Answer::ok(self.state_for(caller, &registration)))
     }

@@ -12,6 +12,7 @@ use drawspan_hub_model::c2d::{
     Refused,
 };
 use drawspan_hub_model::event::HubEvent;
+use drawspan_hub_model::limits::TIME_STEP_MS;
 use drawspan_hub_store::{NoSlot, Slot, StoreError, Write};
 
 use super::kept::Kept;
@@ -179,18 +180,29 @@ impl Hub {
 
     /// Does what time brings, until the emulator stops. What cannot be stored is tried again a moment later.
     pub async fn keep_messages(self: Arc<Self>, mut stop: Stop) {
+        let (mut clock, mut before) = (self.clock.changes(), 0);
         loop {
             let (now, due) = (self.now_unix_ms(), self.messages.look_later());
+            let is_set_back = now.saturating_add(TIME_STEP_MS) < before;
+            before = now;
             // The time of day may be set meanwhile.
             let latest = now + KEEP_MESSAGES_MS;
             let until = due.map_or(latest, |due| due.min(latest));
-            tokio::select! {
-                () = stop.stopped() => return,
-                () = self.messages.earlier.notified() => continue,
-                () = self.clock.sleep_until(until) => {}
+            if !is_set_back {
+                tokio::select! {
+                    () = stop.stopped() => return,
+                    () = self.messages.earlier.notified() => continue,
+                    () = clock.changed() => continue,
+                    () = self.clock.sleep_until(until) => {}
+                }
             }
             let ticked = self
-                .change_messages(|model, now, effects| model.tick(now, effects))
+                .change_messages(|model, now, effects| {
+                    if is_set_back {
+                        model.time_set_back(now, effects);
+                    }
+                    model.tick(now, effects);
+                })
                 .await;
             if let Err(error) = ticked {
                 if matches!(error, ChangeError::Store(StoreError::Closed)) {
@@ -206,7 +218,7 @@ impl Hub {
     }
 
     /// Changes the messages and waits until that is stored.
-    async fn change_messages<T>(
+    pub(super) async fn change_messages<T>(
         &self,
         change: impl FnOnce(&mut CloudToDevice, u64, &mut Effects) -> T,
     ) -> Result<T, ChangeError> {

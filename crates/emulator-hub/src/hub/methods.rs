@@ -96,14 +96,15 @@ impl Hub {
             payload,
             answer,
         };
-        let handed_over = self.clock.timeout(connect, self.hand_over(client, call));
+        // Both limits are the caller's, which counts them in its own time.
+        let handed_over = (self.clock).machine_timeout(connect, self.hand_over(client, call));
         handed_over.await.unwrap_or(Err(InvokeError::NotOnline))?;
         self.emit(HubEvent::MethodInvoked {
             client: client.clone(),
             method: name,
         });
         // Giving up closes the channel, by which the client's connection knows.
-        match self.clock.timeout(response, answered).await {
+        match self.clock.machine_timeout(response, answered).await {
             None => Err(InvokeError::TimedOut),
             Some(Err(_)) => Err(InvokeError::Left),
             Some(Ok(result)) => result.map_err(InvokeError::Failed),

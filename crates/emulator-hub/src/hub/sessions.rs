@@ -61,6 +61,30 @@ impl Hub {
         });
     }
 
+    /// The token of a client has run out: `session` is over, if it is the client's. A session that the client begins next comes after
+    /// that.
+    pub fn token_expired<S: DeviceSession + 'static>(&self, client: &ClientId, session: &Arc<S>) {
+        let shared: Arc<dyn DeviceSession> = Arc::<S>::clone(session);
+        self.sessions.detach(
+            client,
+            &shared,
+            || true,
+            || {
+                self.set_connected(client, false);
+                let protocol = session.protocol();
+                self.emit(HubEvent::TokenExpired {
+                    client: client.clone(),
+                    protocol,
+                });
+                self.emit(HubEvent::DeviceDisconnected {
+                    client: client.clone(),
+                    protocol,
+                    reason: DisconnectReason::TokenExpired,
+                });
+            },
+        );
+    }
+
     /// Takes note that a client connected or left. Says whether it is registered.
     pub fn set_connected(&self, id: &ClientId, connected: bool) -> bool {
         self.registry_mut()

@@ -144,6 +144,8 @@ impl Hub {
         outcome: Result<(), i64>,
     ) -> Result<(), UploadError> {
         let now = self.now_unix_ms();
+        // Beginning and end are a message each.
+        self.charge([0]);
         let upload = self.uploads.held().model.find(device, id, now)?;
         let end = match outcome {
             Err(status) => End::Failed { status },

@@ -4,9 +4,11 @@
 #![allow(clippy::unwrap_used)]
 
 pub mod damage;
+pub mod witness;
 
 use std::sync::Arc;
 
+use drawspan_hub::limits::Rate;
 use drawspan_hub::{DeviceId, HostName, ModuleId, SymmetricKey, sas};
 use drawspan_hub_model::blobs::{Blobs, Kept};
 use drawspan_hub_model::device::{DeviceSpec, Fresh};
@@ -16,6 +18,7 @@ use drawspan_hub_model::limits::Limits;
 use drawspan_hub_model::module::ModuleSpec;
 use drawspan_hub_model::policy::Policies;
 use drawspan_hub_model::registry::{Change, Registry};
+use drawspan_hub_model::throttle::{OperationClass, RateLimits};
 use drawspan_hub_model::uploads::Uploads;
 use drawspan_hub_model::x509::Authorities;
 use drawspan_segment_log::{LogLimits, TelemetryLog};
@@ -24,7 +27,7 @@ use crate::blobs::{self, BlobStore};
 use crate::clock::Clock;
 use crate::dps::{self, Dps};
 use crate::hub::{Hub, Parts};
-use crate::observe::Events;
+use crate::observe::{Events, Observer};
 use crate::storage::Storage;
 
 /// Name of [`hub`].
@@ -44,6 +47,16 @@ pub fn hub(devices: &[&str]) -> Arc<Hub> {
 
 /// The same, which lives by this clock.
 pub fn hub_at(clock: Clock, devices: &[&str]) -> Arc<Hub> {
+    hub_watched(clock, devices, Vec::new(), Limits::default())
+}
+
+/// The same with other limits, whose events go to these.
+pub fn hub_watched(
+    clock: Clock,
+    devices: &[&str],
+    observers: Vec<Arc<dyn Observer>>,
+    limits: Limits,
+) -> Arc<Hub> {
     let mut registry = Registry::default();
     for id in devices {
         create(&mut registry, id, "1");
@@ -51,9 +64,10 @@ pub fn hub_at(clock: Clock, devices: &[&str]) -> Arc<Hub> {
     let storage = storage(&clock);
     Arc::new(Hub::new(Parts {
         host: HostName::parse(HUB).unwrap(),
-        events: Events::new(clock.clone(), Vec::new()),
+        events: Events::new(clock.clone(), observers),
         clock,
-        limits: Limits::default(),
+        limits,
+        rate_limits: RateLimits::default(),
         created_unix_ms: 0,
         policies: Policies { key: key(1) },
         groups: ConsumerGroups::new(&[], &Limits::default()).unwrap(),
@@ -92,6 +106,13 @@ pub fn dps_with(
     individual: Vec<Enrollment>,
 ) -> Arc<Dps> {
     let clock = Clock::system();
+    let limits = match registrations_per_minute {
+        Some(rate) => RateLimits::default().with_rate(
+            OperationClass::DpsRegistrations,
+            Rate::per_minute(rate.into()),
+        ),
+        None => RateLimits::default(),
+    };
     let group = Group {
         name: "meters".into(),
         primary: key(5),
@@ -104,6 +125,7 @@ pub fn dps_with(
         enrollments: Enrollments::new(vec![group.clone().into()], individual),
         groups: vec![group],
         hubs: vec![Arc::clone(hub)],
+        moves: dps::Moves::default(),
         retry_after_s: 3,
         store: None,
     };
@@ -111,7 +133,7 @@ pub fn dps_with(
         parts,
         Allocation::Hashed,
         Registrations::default(),
-        registrations_per_minute,
+        limits,
     ))
 }
 

@@ -53,7 +53,7 @@ pub(super) fn json(status: StatusCode, bytes: Vec<u8>) -> Response {
 
 /// Why a body could not be read.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Unreadable {
+pub(crate) enum Unreadable {
     /// It has more bytes than this.
     #[error("The body has more than {0} bytes")]
     TooLarge(usize),
@@ -64,7 +64,7 @@ pub(super) enum Unreadable {
 
 /// Reads a body of at most `limit` bytes. One that is larger is read on and dropped, within reason: a client that is still
 /// writing when its connection ends never sees why.
-pub(super) async fn whole(mut body: Body, limit: usize) -> Result<Bytes, Unreadable> {
+pub(crate) async fn whole(mut body: Body, limit: usize) -> Result<Bytes, Unreadable> {
     let mut bytes = BytesMut::new();
     let mut length = 0_usize;
     while let Some(frame) = body.frame().await {

@@ -18,6 +18,7 @@ use super::body;
 use super::caller::Caller;
 use super::module_wire::module_id;
 use super::refusal::{ERROR_CODE_HEADER, Refusal};
+use super::throttling::registry_turn;
 use super::wire::{DeviceBody, device_id, invalid};
 
 #[derive(Serialize)]
@@ -42,8 +43,10 @@ struct ItemError {
 pub(super) async fn apply(caller: Caller, body: Body) -> Result<Response, Refusal> {
     let hub = caller.hub(&[Right::RegistryWrite], "/devices")?;
     let items: Vec<DeviceBody> = body::read(body).await?;
+    let most = hub.limits().bulk_devices;
+    let operations = operations(items, most, hub.now_unix_ms())?;
+    registry_turn(hub, operations.len()).await?;
     let now = hub.now_unix_ms();
-    let operations = operations(items, hub.limits().bulk_devices, now)?;
     let errors = hub
         .change(|registry| {
             let (mut changes, mut errors) = (Vec::new(), Vec::new());

@@ -153,6 +153,10 @@ pub(super) fn hub_of(parts: &Parts, shared: &Shared) -> Result<Arc<Hub>, Refusal
         .get::<Sni>()
         .and_then(|sni| sni.0.as_deref());
     match shared.hubs.select(named, sni) {
+        Served::Hub(hub) if hub.is_failing_over() => Err(Refusal::new(
+            ErrorCode::HUB_FAILING_OVER,
+            "The hub is failing over to another region",
+        )),
         Served::Hub(hub) => Ok(hub),
         Served::Dps => Err(Refusal::new(
             ErrorCode::GENERIC_NOT_FOUND,

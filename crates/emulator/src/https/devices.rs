@@ -15,6 +15,7 @@ use super::body;
 use super::caller::Caller;
 use super::refusal::Refusal;
 use super::request::{query, text};
+use super::throttling::registry_turn;
 use super::wire::{DeviceAnswer, DeviceBody, device_id, invalid};
 
 pub(super) type IdPath = Result<Path<String>, PathRejection>;
@@ -23,6 +24,7 @@ pub(super) type IdPath = Result<Path<String>, PathRejection>;
 pub(super) async fn read(caller: Caller, path: IdPath) -> Result<Response, Refusal> {
     let id = id_of(path)?;
     let hub = caller.hub(&[Right::RegistryRead], &path_of(&id))?;
+    registry_turn(hub, 1).await?;
     let entry = hub.entry(&id).ok_or(RegistryError::NotFound(id))?;
     Ok(answer(hub, &entry))
 }
@@ -47,7 +49,9 @@ pub(super) async fn write(
         ));
     }
     let if_match = if_match(&headers);
-    let (now, spec) = (hub.now_unix_ms(), description.into_spec(id)?);
+    let spec = description.into_spec(id)?;
+    registry_turn(hub, 1).await?;
+    let now = hub.now_unix_ms();
     let fresh = random::fresh(now)?;
     let result = hub
         .change(|registry| {
@@ -75,6 +79,7 @@ pub(super) async fn delete(
     let hub = caller.hub(&[Right::RegistryWrite], &path_of(&id))?;
     // The REST reference does not require the header; without it nothing is compared.
     let if_match = if_match(&headers).unwrap_or(IfMatch::Any);
+    registry_turn(hub, 1).await?;
     let result = hub
         .change(|registry| {
             let result = registry.delete(&id, &if_match);
@@ -95,6 +100,7 @@ pub(super) async fn list(caller: Caller, uri: Uri) -> Result<Response, Refusal> 
         Some(Ok(top)) if top > 0 => most.min(top),
         Some(_) => return Err(invalid("top is not a number above 0")),
     };
+    registry_turn(hub, 1).await?;
     let of = |entry: &Entry| DeviceAnswer::of(entry, hub.message_count(&entry.device.id));
     let devices: Vec<DeviceAnswer> = hub.registry().list(top).map(of).collect();
     Ok(body::write(StatusCode::OK, &devices))

@@ -9,8 +9,10 @@ use bytes::Bytes;
 use drawspan_emulator_hub::hub::InvokeError;
 use drawspan_emulator_hub::sessions::{CallFailure, MethodAnswer};
 use drawspan_hub::ErrorCode;
+use drawspan_hub::limits::METHOD_BLOCK_BYTES;
 use drawspan_hub_model::limits::Limits;
 use drawspan_hub_model::policy::Right;
+use drawspan_hub_model::throttle::OperationClass;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -20,6 +22,7 @@ use super::body;
 use super::caller::Caller;
 use super::modules::{ClientPath, client_of};
 use super::refusal::Refusal;
+use super::throttling::turn;
 use super::twins;
 use super::wire::invalid;
 use crate::limits::METHOD_NAME_CHARS;
@@ -50,9 +53,14 @@ pub(super) async fn invoke(
     let call: MethodBody = body::read(body).await?;
     let (connect, response) = call.times(hub.limits())?;
     let (name, payload) = call.into_request(hub.limits())?;
-    let answer = hub
-        .invoke(&client, name, payload, connect, response)
-        .await
+    // A call without a payload counts as well.
+    let blocks = payload.len().div_ceil(METHOD_BLOCK_BYTES).max(1) as u64;
+    let class = OperationClass::Methods;
+    turn(hub, Some(&client), class, blocks, [payload.len()]).await?;
+    let answer = hub.invoke(&client, name, payload, connect, response).await;
+    // A device that is not there counts like one that answers.
+    hub.charge([answer.as_ref().map_or(0, |it| it.payload.len())]);
+    let answer = answer
         .map_err(|error| refusal(error, hub.limits()).with_info(info(error, connect, response)))?;
     if !is_json(&answer.payload) {
         tracing::info!(%client, "a device's answer to a method is not JSON; it is passed on as it came, as IoT Hub does");

@@ -2,7 +2,7 @@
 //! uploaded files, and the authority's certificate.
 
 mod blobs;
-mod body;
+pub(crate) mod body;
 mod bulk;
 mod caller;
 mod certificates;
@@ -21,10 +21,12 @@ mod refusal;
 mod refused;
 mod request;
 mod statistics;
+mod throttling;
 mod twins;
 mod websocket;
 mod wire;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,10 +50,13 @@ use hyper::service::Service as _;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 
+use crate::control::{self, Control};
 use crate::limits::REQUEST_READ_MS;
 use crate::mqtts;
 use refusal::Refusal;
 use refused::Asked;
+pub(crate) use refused::Reason;
+pub(crate) use request::{query, text};
 use websocket::{Subprotocol, Upgraded};
 
 /// State shared by all requests.
@@ -60,6 +65,8 @@ pub(crate) struct Shared {
     pub(crate) hubs: HubSet,
     pub(crate) dps: Arc<Dps>,
     pub(crate) ca_pem: Arc<str>,
+    #[allow(dead_code, reason = "verbs that are to come use it")]
+    pub(crate) control: Arc<Control>,
 }
 
 /// The heads that WebSockets are handed over to.
@@ -68,6 +75,10 @@ pub(crate) struct Upgrades {
     pub(crate) amqps: Arc<amqps::Shared>,
     pub(crate) mqtts: Arc<mqtts::Shared>,
 }
+
+/// The client's address.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer(pub(crate) SocketAddr);
 
 /// The name to which a connection was opened.
 #[derive(Clone, Debug)]
@@ -108,6 +119,7 @@ pub(crate) fn router(shared: Shared) -> Router {
         .route("/statistics/service", get(statistics::service))
         .merge(device::routes())
         .merge(certificates::routes())
+        .merge(control::routes(&shared))
         .merge(blobs::routes())
         .merge(dps::routes())
         .merge(not_served::routes())
@@ -155,6 +167,7 @@ pub(crate) async fn serve(connection: Secured, router: Router, upgrades: Upgrade
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
         let answer = websocket::answer(&mut request, &upgrade);
         request.extensions_mut().insert(sni.clone());
+        request.extensions_mut().insert(Peer(peer));
         if let Some(certificate) = &certificate {
             request.extensions_mut().insert(certificate.clone());
         }

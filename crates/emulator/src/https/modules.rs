@@ -18,6 +18,7 @@ use super::caller::Caller;
 use super::devices::{IdPath, id_of, if_match, path_of};
 use super::module_wire::{ModuleAnswer, ModuleBody, module_id};
 use super::refusal::Refusal;
+use super::throttling::registry_turn;
 use super::wire::{device_id, invalid};
 
 /// The ids in an address.
@@ -35,6 +36,7 @@ pub(super) async fn list(caller: Caller, path: IdPath) -> Result<Response, Refus
     let id = id_of(path)?;
     let path = format!("{}/modules", path_of(&id));
     let hub = caller.hub(&[Right::RegistryRead], &path)?;
+    registry_turn(hub, 1).await?;
     let modules: Vec<ModuleAnswer> = {
         let registry = hub.registry();
         registry.modules_of(&id)?.map(ModuleAnswer::of).collect()
@@ -46,6 +48,7 @@ pub(super) async fn list(caller: Caller, path: IdPath) -> Result<Response, Refus
 pub(super) async fn read(caller: Caller, path: ClientPath) -> Result<Response, Refusal> {
     let (device, id) = ids(path)?;
     let hub = caller.hub(&[Right::RegistryRead], &path_of_module(&device, &id))?;
+    registry_turn(hub, 1).await?;
     let found = {
         let registry = hub.registry();
         let client = ClientId::of_module(&device, &id);
@@ -71,7 +74,9 @@ pub(super) async fn write(
         ));
     }
     let if_match = if_match(&headers);
-    let (now, spec) = (hub.now_unix_ms(), description.into_spec(device, id)?);
+    let spec = description.into_spec(device, id)?;
+    registry_turn(hub, 1).await?;
+    let now = hub.now_unix_ms();
     let fresh = random::fresh(now)?;
     let result = hub
         .change(|registry| {
@@ -100,6 +105,7 @@ pub(super) async fn delete(
     let hub = caller.hub(&[Right::RegistryWrite], &path_of_module(&device, &id))?;
     // The REST reference does not require the header; without it nothing is compared.
     let if_match = if_match(&headers).unwrap_or(IfMatch::Any);
+    registry_turn(hub, 1).await?;
     let result = hub
         .change(|registry| {
             let result = registry.delete_module(&device, &id, &if_match);

@@ -43,6 +43,7 @@ async fn damaged_requests_do_no_harm() {
             hubs: HubSet::new(vec![Arc::clone(&hub)], None),
             dps: dps(&hub, None),
             ca_pem: "".into(),
+            control: Arc::new(Control::of_test()),
         });
         for _ in 0..ROUNDS_PER_HUB {
             let mut conversation = random.choice(&recorded).clone();

@@ -11,6 +11,7 @@ use drawspan_hub_model::client_id::ClientId;
 use drawspan_hub_model::modules::ModuleEntry;
 use drawspan_hub_model::policy::Right;
 use drawspan_hub_model::registry::Entry;
+use drawspan_hub_model::throttle::OperationClass;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -19,6 +20,7 @@ use super::caller::Caller;
 use super::devices::IdPath;
 use super::refusal::Refusal;
 use super::request::text;
+use super::throttling::{charge_answer, turn};
 use super::twins::{describe, describe_module};
 use super::wire::invalid;
 use crate::limits::{QUERY_BYTES, QUERY_PAGE};
@@ -65,6 +67,7 @@ pub(super) async fn run(
         page(&headers, hub.limits().query_page)?,
         continuation(&headers)?,
     );
+    turn(hub, None, OperationClass::Queries, 1, []).await?;
     let found = find(hub, &query, after.as_ref(), count + 1);
     let behind = found.get(count).and(found.get(count - 1));
     let behind = behind.map(|(client, _)| client.clone());
@@ -73,7 +76,9 @@ pub(super) async fn run(
         .take(count)
         .map(|(_, twin)| twin)
         .collect();
-    Ok(answer(&twins, behind))
+    let answer = answer(&twins, behind);
+    charge_answer(hub, &answer);
+    Ok(answer)
 }
 
 /// The first twins behind `after`, and whose they are.

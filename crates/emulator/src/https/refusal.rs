@@ -28,6 +28,8 @@ pub(super) struct Refusal {
     message: String,
     /// What a refused method call says besides; it has a body of a form of its own.
     info: Option<Value>,
+    /// When to come again, in seconds.
+    retry_after_s: Option<u32>,
     /// The text for the log instead of the message, which may quote a body.
     logged: Option<String>,
 }
@@ -39,6 +41,7 @@ impl Refusal {
             status: code.http_status(),
             message: message.into(),
             info: None,
+            retry_after_s: None,
             logged: None,
         }
     }
@@ -47,6 +50,19 @@ impl Refusal {
     pub(super) fn with_info(self, info: Value) -> Self {
         Self {
             info: Some(info),
+            ..self
+        }
+    }
+
+    /// The hub's code.
+    pub(super) const fn code(&self) -> ErrorCode {
+        self.code
+    }
+
+    /// The same with `Retry-After`.
+    pub(super) fn with_wait(self, seconds: u32) -> Self {
+        Self {
+            retry_after_s: Some(seconds),
             ..self
         }
     }
@@ -132,6 +148,10 @@ impl IntoResponse for Refusal {
         let mut response = (status, [content_type], body).into_response();
         if let Ok(name) = HeaderValue::from_str(&error.header()) {
             response.headers_mut().insert(ERROR_CODE_HEADER, name);
+        }
+        if let Some(seconds) = self.retry_after_s {
+            let value = HeaderValue::from(seconds);
+            response.headers_mut().insert(header::RETRY_AFTER, value);
         }
         response.extensions_mut().insert(Reason {
             door: Door::Rest,

@@ -10,11 +10,11 @@ use super::request::text;
 
 /// Why a response refuses. Goes with the response to where it is logged.
 #[derive(Clone, Debug)]
-pub(super) struct Reason {
-    pub(super) door: Door,
-    pub(super) code: u32,
+pub(crate) struct Reason {
+    pub(crate) door: Door,
+    pub(crate) code: u32,
     /// The text for the caller, or more.
-    pub(super) text: String,
+    pub(crate) text: String,
 }
 
 /// The target of a request, for the log.

@@ -3,7 +3,7 @@
 use axum::http::{HeaderMap, Uri};
 
 /// The first value of a query parameter, as it is written.
-pub(super) fn query<'a>(uri: &'a Uri, name: &str) -> Option<&'a str> {
+pub(crate) fn query<'a>(uri: &'a Uri, name: &str) -> Option<&'a str> {
     let mut pairs = uri
         .query()?
         .split('&')
@@ -14,6 +14,6 @@ pub(super) fn query<'a>(uri: &'a Uri, name: &str) -> Option<&'a str> {
 }
 
 /// A header, if it is there and is text.
-pub(super) fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+pub(crate) fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }

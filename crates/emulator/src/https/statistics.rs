@@ -8,10 +8,12 @@ use serde_json::json;
 use super::body;
 use super::caller::Caller;
 use super::refusal::Refusal;
+use super::throttling::registry_turn;
 
 /// `GET /statistics/devices`
 pub(super) async fn devices(caller: Caller) -> Result<Response, Refusal> {
     let hub = caller.hub(&[Right::RegistryRead], "/statistics/devices")?;
+    registry_turn(hub, 1).await?;
     let counts = hub.registry().counts();
     let answer = json!({
         "totalDeviceCount": counts.enabled + counts.disabled,
@@ -27,6 +29,7 @@ pub(super) async fn service(caller: Caller) -> Result<Response, Refusal> {
         &[Right::ServiceConnect, Right::RegistryRead],
         "/statistics/service",
     )?;
+    registry_turn(hub, 1).await?;
     let counts = hub.registry().counts();
     Ok(body::write(
         StatusCode::OK,

@@ -8,6 +8,7 @@ use drawspan_hub_model::client_id::ClientId;
 use drawspan_hub_model::modules::ModuleEntry;
 use drawspan_hub_model::policy::Right;
 use drawspan_hub_model::registry::{Entry, IfMatch, Registry, RegistryError};
+use drawspan_hub_model::throttle::OperationClass;
 use drawspan_hub_model::twin::{Twin, TwinError, TwinUpdate, parse_patch};
 use drawspan_hub_model::twins::TwinFailure;
 use serde_json::value::RawValue;
@@ -19,6 +20,7 @@ use super::devices::if_match;
 use super::module_wire::ModuleAnswer;
 use super::modules::{ClientPath, client_of};
 use super::refusal::Refusal;
+use super::throttling::{charge_answer, turn};
 use super::wire::DeviceAnswer;
 
 /// Who has a twin.
@@ -31,8 +33,12 @@ enum Owner {
 pub(super) async fn read(caller: Caller, path: ClientPath) -> Result<Response, Refusal> {
     let client = client_of(path)?;
     let hub = caller.hub(&[Right::ServiceConnect], &path_of(&client))?;
+    // What is read is counted when its size is known.
+    turn(hub, Some(&client), OperationClass::TwinReads, 1, []).await?;
     let owner = Owner::of(&hub.registry(), &client)?;
-    Ok(owner.answer(hub))
+    let answer = owner.answer(hub);
+    charge_answer(hub, &answer);
+    Ok(answer)
 }
 
 /// `PATCH` merges; `PUT` replaces tags and desired properties.
@@ -50,6 +56,8 @@ pub(super) async fn write(
     let update = TwinUpdate::from_json(object, method == Method::PUT)?;
     // The REST reference does not require the header; without it nothing is compared.
     let if_match = if_match(&headers).unwrap_or(IfMatch::Any);
+    let size = body.get().len();
+    turn(hub, Some(&client), OperationClass::TwinUpdates, 1, [size]).await?;
     let now = hub.now_unix_ms();
     let result = hub
         .change(

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use drawspan_emulator_hub::hub::Hub;
 use drawspan_emulator_hub::message_size::counted_bytes;
 use drawspan_emulator_hub::twin_refusal::TwinRefusal;
+use drawspan_emulator_hub::waiting::Waiting;
 use drawspan_hub::{DeviceId, ErrorCode, ModuleId};
 use drawspan_hub_model::access::{Denied, Grant};
 use drawspan_hub_model::client_id::ClientId;
@@ -24,6 +25,7 @@ use super::c2d::Messages;
 use super::device_session::{MqttSession, Push, Wake};
 use super::methods::Methods;
 use super::telemetry::{self, Kind};
+use super::throttling::{Held, TwinRequest, is_in_tier};
 use super::{foreign, twin};
 use crate::limits;
 
@@ -34,18 +36,22 @@ pub(super) struct Device {
     generation_id: Arc<str>,
     scope: AuthScope,
     grant: Grant,
-    session: Arc<MqttSession>,
+    pub(super) session: Arc<MqttSession>,
     subscriptions: Subscriptions,
     /// Whether its subscriptions outlive the connection.
     keeps: bool,
     messages: Messages,
     methods: Methods,
-    will: Option<Will>,
-    model_id: Option<String>,
+    pub(super) will: Option<Will>,
+    pub(super) model_id: Option<String>,
     /// What it sent, until it is stored together.
-    arrived: Vec<NewRecord>,
+    pub(super) arrived: Vec<NewRecord>,
     /// To be acknowledged then.
-    owed: Vec<u16>,
+    pub(super) owed: Vec<u16>,
+    /// What waits because of the hub's rates.
+    pub(super) waiting: Waiting<Held>,
+    /// When the last of its messages that waits is due.
+    pub(super) owed_at: Duration,
 }
 
 /// Why the hub closes a device's connection.
@@ -97,6 +103,8 @@ impl Device {
             model_id: user.model_id.clone(),
             arrived: Vec::new(),
             owed: Vec::new(),
+            waiting: Waiting::default(),
+            owed_at: Duration::ZERO,
         })
     }
 
@@ -130,34 +138,6 @@ impl Device {
         self.hub.detach(&self.id, &self.session, reason, |_| true);
     }
 
-    /// The client says goodbye: its will is void.
-    pub(super) fn forget_will(&mut self) {
-        self.will = None;
-    }
-
-    fn publish_will(&mut self, will: Will) {
-        let Some(Published::Telemetry { sender, bag }) = Published::parse(&will.topic) else {
-            return tracing::info!(client = %self.id, "a will is for a topic that a hub has not, and is dropped");
-        };
-        if !self.is(&sender) {
-            return tracing::info!(client = %self.id, "a will is for another client, and is dropped");
-        }
-        let kind = Kind {
-            retain: will.retain,
-            will: true,
-            model_id: self.model_id.as_deref(),
-        };
-        match telemetry::message(bag, will.payload, kind) {
-            Ok(message) => {
-                let record = self.record(message.to_bytes());
-                if let Err(error) = self.hub.ingest(&[record]) {
-                    tracing::error!(hub = %self.hub.host(), %error, "a will could not be stored");
-                }
-            }
-            Err(error) => tracing::info!(client = %self.id, %error, "a will is dropped"),
-        }
-    }
-
     // What the client sends.
 
     /// Takes a message.
@@ -170,9 +150,8 @@ impl Device {
                 if !self.is(&sender) {
                     return Err(fault("the topic is another client's"));
                 }
-                self.take_telemetry(bag, &publish)?;
-                self.owed.extend(publish.packet_id);
-                return Ok(());
+                let (record, bytes) = self.telemetry(bag, &publish)?;
+                return self.take_record(record, bytes, publish.packet_id);
             }
             Some(Published::MethodAnswer { status, request_id }) => {
                 let limits = self.hub.limits();
@@ -180,34 +159,30 @@ impl Device {
                     .answered(request_id, status, publish.payload.clone(), limits);
             }
             Some(Published::TwinGet { request_id }) => {
-                let answer = twin::get(&self.hub, &self.id, request_id);
-                self.session.push(Push::Twin(answer));
+                let request_id = request_id.to_owned();
+                self.take_twin_request(TwinRequest::Get { request_id });
             }
             Some(Published::TwinReport {
                 request_id,
                 version,
             }) => {
-                let request = (request_id, version);
-                let answer = twin::report(
-                    &self.hub,
-                    &self.session,
-                    &self.id,
-                    request,
-                    &publish.payload,
-                );
-                if let Some(answer) = answer {
-                    self.session.push(Push::Twin(answer));
-                }
+                let request = TwinRequest::Report {
+                    request_id: request_id.to_owned(),
+                    version: version.map(str::to_owned),
+                    patch: publish.payload.clone(),
+                };
+                self.take_twin_request(request);
             }
             _ => return Err(fault(&foreign(&publish.topic, "a hub has no such topic"))),
         }
         match publish.packet_id {
-            Some(id) => server.acknowledge(id).map_err(broken),
+            Some(id) => self.acknowledge(server, id),
             None => Ok(()),
         }
     }
 
-    fn take_telemetry(&mut self, bag: &str, publish: &Publish) -> Result<(), Fault> {
+    /// The message in a packet, and its size as the hub counts it.
+    fn telemetry(&self, bag: &str, publish: &Publish) -> Result<(NewRecord, usize), Fault> {
         let kind = Kind {
             retain: publish.retain,
             will: false,
@@ -233,16 +208,16 @@ impl Device {
             return refuse(ErrorCode::INVALID_OPERATION, text.to_owned());
         }
         let limit = self.hub.limits().telemetry_message_bytes;
-        if counted_bytes(&message) > limit {
+        let bytes = counted_bytes(&message);
+        if bytes > limit {
             let text = format!("a message has at most {limit} bytes");
             return refuse(ErrorCode::MESSAGE_TOO_LARGE, text);
         }
-        let record = self.record(message.to_bytes());
-        self.arrived.push(record);
-        Ok(())
+        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+        Ok((self.record(message.to_bytes()), bytes))
     }
 
-    fn record(&self, message: Bytes) -> NewRecord {
+    pub(super) fn record(&self, message: Bytes) -> NewRecord {
         NewRecord {
             device_id: self.id.device.clone(),
             module_id: self.id.module.clone(),
@@ -282,6 +257,9 @@ impl Device {
     pub(super) fn subscribe(&mut self, filters: &[(String, Qos)]) -> Vec<Option<Qos>> {
         let subscribe = |(filter, wanted): &(String, Qos)| {
             let topic = self.topic_of(filter)?;
+            if !is_in_tier(&self.hub, topic) {
+                return None;
+            }
             let granted = subscriptions::granted(*wanted);
             self.subscriptions.set(topic, Some(granted));
             Some(granted)
@@ -311,7 +289,7 @@ impl Device {
     }
 
     /// Whether a topic names this client.
-    fn is(&self, sender: &Sender<'_>) -> bool {
+    pub(super) fn is(&self, sender: &Sender<'_>) -> bool {
         let ClientId { device, module } = &self.id;
         sender.is(device.as_str(), module.as_ref().map(ModuleId::as_str))
     }
@@ -352,6 +330,14 @@ impl Device {
         server: &mut Server,
         now: Duration,
     ) -> Result<Vec<TwinRefusal>, Fault> {
+        if self.hub.is_failing_over() {
+            return Err(Fault {
+                reason: DisconnectReason::FailingOver,
+                code: ErrorCode::HUB_FAILING_OVER,
+                text: "the hub is failing over to another region".to_owned(),
+            });
+        }
+        self.release();
         let news = self.session.take_news();
         if news.replaced {
             return Err(Fault {
@@ -389,6 +375,7 @@ impl Device {
             Push::Call(call) => self.methods.call(server, call, self.hub.limits()),
             Push::Desired(patch) if self.subscriptions.has(HubTopic::Desired) => {
                 let version = twin::version_of(&patch).unwrap_or_default();
+                self.hub.charge([patch.len()]);
                 let topic = format!("$iothub/twin/PATCH/properties/desired/?$version={version}");
                 server.publish(&topic, &patch)?;
             }
@@ -418,10 +405,14 @@ impl Device {
         }
     }
 
+    /// Until when its token holds the connection, in the hub's time.
+    pub(super) const fn holds_until(&self) -> Duration {
+        self.grant.holds_until()
+    }
+
     /// Whether the client may still be connected.
     pub(super) fn check(&self) -> Result<(), Fault> {
-        let unix_s = self.hub.now_unix_ms() / 1_000;
-        let allowed = match self.grant.is_current(unix_s) {
+        let allowed = match self.grant.is_current(self.hub.clock().elapsed()) {
             true => check(&self.hub, &self.id, &self.grant),
             false => Err(Denied::Expired),
         };
@@ -434,6 +425,9 @@ impl Device {
             Ok(_) => return Ok(()),
             Err(denied) => denied,
         };
+        if denied == Denied::Expired {
+            self.hub.token_expired(&self.id, &self.session);
+        }
         Err(Fault {
             reason: match denied {
                 Denied::Expired => DisconnectReason::TokenExpired,
@@ -442,7 +436,10 @@ impl Device {
                 Denied::UnknownModule => DisconnectReason::ModuleDeleted,
                 _ => DisconnectReason::AccessRevoked,
             },
-            code: ErrorCode::UNAUTHORIZED_ACCESS,
+            code: match denied {
+                Denied::Expired => ErrorCode::UNAUTHORIZED,
+                _ => ErrorCode::UNAUTHORIZED_ACCESS,
+            },
             text: denied.to_string(),
         })
     }

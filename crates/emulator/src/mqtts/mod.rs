@@ -11,13 +11,17 @@ mod head;
 mod methods;
 mod registration;
 mod telemetry;
+mod throttling;
 mod twin;
+mod will;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use drawspan_emulator_hub::clock::Clock;
 use drawspan_emulator_hub::dps::Dps;
-use drawspan_emulator_hub::hub_set::HubSet;
+use drawspan_emulator_hub::hub::Hub;
+use drawspan_emulator_hub::hub_set::{Failovers, HubSet};
 use drawspan_emulator_hub::reached::Secured;
 use drawspan_emulator_hub::refusals::Refusals;
 use drawspan_emulator_hub::stop::Stop;
@@ -34,6 +38,7 @@ use head::Head;
 /// What all connections share.
 #[derive(Debug)]
 pub(crate) struct Shared {
+    pub(crate) clock: Clock,
     pub(crate) hubs: HubSet,
     pub(crate) dps: Arc<Dps>,
     pub(crate) refusals: Arc<Refusals>,
@@ -54,26 +59,49 @@ where
     let peer = reached.peer;
     let (wake, wakes) = mpsc::channel::<Wake>(1);
     let mqtt_5_reason = shared.mqtt_5_reason;
+    let of_hub = shared.clock.clone();
+    let failovers = shared.hubs.failovers();
     let mut head = Head::new(shared, reached, wake);
-    let reason = run(stream, (&mut head, mqtt_5_reason), wakes, stop).await;
+    let outside = Outside {
+        wakes,
+        stop,
+        clock: of_hub,
+        failovers,
+    };
+    let reason = run(stream, (&mut head, mqtt_5_reason), outside).await;
     tracing::debug!(%peer, ?reason, "MQTT connection over");
     head.leave(reason);
+}
+
+/// What a connection's task waits for besides the client.
+struct Outside {
+    wakes: mpsc::Receiver<Wake>,
+    stop: Stop,
+    clock: Clock,
+    failovers: Failovers,
 }
 
 /// Reads, writes and waits; all that is decided is decided by `head`.
 async fn run<S>(
     stream: S,
     (head, mqtt_5_reason): (&mut Head, u8),
-    mut wakes: mpsc::Receiver<Wake>,
-    mut stop: Stop,
+    outside: Outside,
 ) -> DisconnectReason
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
+    let Outside {
+        mut wakes,
+        mut stop,
+        clock: of_hub,
+        mut failovers,
+    } = outside;
     let clock = drawspan_net::Clock::start();
     let (mut reader, mut writer) = tokio::io::split(stream);
     let mut server =
         Server::new(limits::MQTT_PACKET_BYTES, clock.now()).with_mqtt_5_reason(mqtt_5_reason);
+    let mut changes = of_hub.changes();
+    server.set_pace(of_hub.scale(), clock.now());
     let connect_by = clock.now() + Duration::from_millis(limits::MQTT_CONNECT_MS);
     let mut buffer = vec![0; limits::MQTT_READ_BYTES];
     loop {
@@ -96,18 +124,31 @@ where
             let _ = writer.shutdown().await;
             return reason;
         }
-        let silent_at = server.deadline().unwrap_or(connect_by);
+        let silent_at = match head.waits_to_connect() {
+            // The client waits for the hub, not the hub for it.
+            true => clock.now() + Duration::from_millis(limits::MQTT_WRITE_MS),
+            false => server.deadline().unwrap_or(connect_by),
+        };
         let due = head.due().map_or(silent_at, |due| due.min(silent_at));
         tokio::select! {
-            read = reader.read(&mut buffer) => match read {
+            read = reader.read(&mut buffer), if head.reads(&server) => match read {
                 Ok(0) | Err(_) => return DisconnectReason::ConnectionLost,
                 Ok(length) => {
                     let bytes = buffer.get(..length).unwrap_or_default();
                     head.received(&mut server, bytes, clock.now());
                 }
             },
+            () = released(head.next_release()) => head.look(&mut server, clock.now()),
             _ = wakes.recv() => head.look(&mut server, clock.now()),
+            () = failovers.begun() => head.look(&mut server, clock.now()),
+            () = changes.changed() => {
+                server.set_pace(of_hub.scale(), clock.now());
+                head.clock_changed(clock.now());
+            }
             () = tokio::time::sleep(due.saturating_sub(clock.now())) => {
+                if head.waits_to_connect() {
+                    continue;
+                }
                 if clock.now() >= silent_at {
                     head.silent(server.deadline().is_some());
                 } else {
@@ -116,6 +157,14 @@ where
             }
             () = stop.stopped() => head.end(DisconnectReason::HubStopped),
         }
+    }
+}
+
+/// Waits until something that waits because of a hub's rates is due; for ever if nothing waits.
+async fn released(next: Option<(Arc<Hub>, Duration)>) {
+    match next {
+        Some((hub, at)) => hub.until_due(at).await,
+        None => std::future::pending().await,
     }
 }
 

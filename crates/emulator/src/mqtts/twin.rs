@@ -33,6 +33,14 @@ enum Done {
 }
 
 impl Answer {
+    /// That to a request which is not served.
+    pub(super) fn refused_by(request_id: String, refusal: TwinRefusal) -> Self {
+        Self {
+            request_id,
+            result: Err(refusal),
+        }
+    }
+
     /// Sends it.
     pub(super) fn send(&self, server: &mut Server) -> Result<(), drawspan_mqtt::ServerError> {
         let id = &self.request_id;
@@ -61,6 +69,9 @@ impl Answer {
 pub(super) fn get(hub: &Hub, client: &ClientId, request_id: &str) -> Answer {
     let twin = hub.registry().twin(client);
     let twin = twin.map(|twin| twin.for_device().to_string());
+    if let Some(twin) = &twin {
+        hub.charge([twin.len()]);
+    }
     let unknown = || RegistryError::not_found(client).into();
     Answer {
         request_id: request_id.to_owned(),

@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use drawspan_emulator::{Config, Emulator, GroupSpec, Observations, Running};
-use drawspan_hub::{HostName, RegistrationId, SymmetricKey, sas};
+use drawspan_hub::{DeviceId, HostName, RegistrationId, SymmetricKey, sas};
 use drawspan_hub_model::dps::Allocation;
 use serde_json::{Value, json};
 
@@ -253,6 +253,29 @@ async fn a_limit_is_kept_where_one_is_given() {
 }
 
 #[tokio::test]
+async fn a_device_may_poll_five_times_in_ten_seconds() {
+    let mut config = provisioning();
+    config.rate_limits.apply("S1").unwrap();
+    let running = Emulator::start(config).await.unwrap();
+    let token = token("a", &key(5).derive("a"));
+    let operation = register(&running, "a", &token).await.json()["operationId"].clone();
+    let operation = operation.as_str().unwrap();
+    // More than five within the ten seconds, whatever the machine does meanwhile.
+    let mut throttled = None;
+    for _ in 0..200 {
+        let answer = poll(&running, "a", operation, &token).await;
+        if answer.status != 200 {
+            throttled = Some(answer);
+            break;
+        }
+    }
+    let answer = throttled.unwrap();
+    assert_eq!(answer.json()["errorCode"], 429_001, "{answer:?}");
+    let wait: u32 = answer.header("retry-after").unwrap().parse().unwrap();
+    assert!((1..=2).contains(&wait), "{wait}");
+}
+
+#[tokio::test]
 async fn registrations_and_keys_outlive_the_process() {
     let folder = tempfile::tempdir().unwrap();
     let kept = |group: &str| {
@@ -283,6 +306,40 @@ async fn registrations_and_keys_outlive_the_process() {
     );
     let state = assigned(&running, "a", &group.secondary).await;
     assert_eq!(state["assignedHub"], SECOND);
+    running.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_device_that_was_moved_stays_where_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = || {
+        let mut config = provisioning();
+        config.state = Some(folder.path().join("state"));
+        Emulator::start(config)
+    };
+    let running = start().await.unwrap();
+    let state = assigned(&running, "a", &key(5)).await;
+    assert_eq!(state["assignedHub"], HUB);
+    let a = DeviceId::parse("a").unwrap();
+    let second = HostName::parse(SECOND).unwrap();
+    let moved = running.dps().move_device(&a, &second).await.unwrap();
+    assert!(moved.is_registered);
+    let id = RegistrationId::parse("A").unwrap();
+    let registration = running.dps().registration(&id).unwrap();
+    assert_eq!(registration.hub, second);
+    assert_eq!(registration.substatus.as_str(), "deviceDataMigrated");
+    running.shutdown().await;
+
+    let running = start().await.unwrap();
+    let at = |hub: usize| running.hubs().hubs()[hub].device(&a).is_some();
+    assert_eq!([at(0), at(1)], [false, true]);
+    let state = assigned(&running, "a", &key(5)).await;
+    assert_eq!(state["assignedHub"], SECOND);
+    // And back.
+    let first = HostName::parse(HUB).unwrap();
+    running.dps().move_device(&a, &first).await.unwrap();
+    let state = assigned(&running, "a", &key(5)).await;
+    assert_eq!(state["assignedHub"], HUB);
     running.shutdown().await;
 }
 

@@ -9,9 +9,11 @@
 mod amqp;
 mod authorities;
 mod bulk;
+mod clock;
 mod dps;
 mod https;
 mod lifecycle;
+mod limits;
 mod modules;
 mod support;
 mod twins;

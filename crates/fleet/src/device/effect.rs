@@ -2,6 +2,8 @@
 
 use drawspan_hub::{ConnectionStatus, ConnectionStatusReason};
 
+use super::cause::Why;
+
 /// Number of an attempt of one device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Epoch(u32);
@@ -45,12 +47,16 @@ pub enum Effect {
         /// The attempt.
         epoch: Epoch,
     },
-    /// Tell who wants to know.
+    /// Tell who wants to know: the public status changed, or only the cause of it.
     StatusChanged {
         /// The public status.
         status: ConnectionStatus,
         /// Its public reason.
         reason: ConnectionStatusReason,
+        /// Why.
+        why: Why,
+        /// Whether status or reason changed.
+        is_new: bool,
     },
 }
 

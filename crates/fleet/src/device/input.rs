@@ -68,6 +68,8 @@ pub enum Input<'a> {
     TryAgain,
     /// Its service refuses everyone, so that it will not be tried soon: that its credentials were refused is public now.
     RefusedForNow,
+    /// The clocks of its hub and of this machine differ, which is why its credentials were refused.
+    ClocksDiffer,
     /// Its hub cannot be reached and may be gone: DPS is asked before the hub is tried again, if the budget allows that.
     AskDps {
         /// Regardless of the budget.

@@ -52,6 +52,7 @@
 //! `AssignFailed`, in bounded time. `Deadline` is due at [`Device::next_deadline`].
 
 mod assignment;
+mod cause;
 mod demand;
 mod effect;
 mod input;
@@ -64,7 +65,7 @@ mod state;
 
 use std::time::Duration;
 
-use drawspan_hub::{ConnectionStatus, ConnectionStatusReason, HostName};
+use drawspan_hub::{ConnectionCause, ConnectionStatus, ConnectionStatusReason, HostName};
 
 use crate::limits::REQUEST_ATTEMPT_INTERVAL;
 use crate::time::{Jitter, Now};
@@ -73,6 +74,7 @@ use public_status::DISABLED;
 use retry::{RETRYING, RetryState};
 
 pub use assignment::Assignment;
+pub use cause::{Act, Why, cause_of};
 pub use effect::{Effect, Effects, Epoch, OpenOptions};
 pub use input::Input;
 pub use outlook::Hopeless;
@@ -92,6 +94,8 @@ pub struct Device {
     /// Before that, no request cuts a wait short.
     next_request_attempt: Duration,
     status: Option<(ConnectionStatus, ConnectionStatusReason)>,
+    /// Why the status is what it is.
+    cause: Option<ConnectionCause>,
 }
 
 impl Device {
@@ -107,6 +111,7 @@ impl Device {
             retry: RetryState::NONE,
             next_request_attempt: Duration::ZERO,
             status: None,
+            cause: None,
         }
     }
 
@@ -135,11 +140,12 @@ impl Device {
             Input::Registered { hub } => self.registered(hub, now),
             Input::Moved { hub } => self.moved(hub, now),
             Input::RefusedForNow => self.show_refusal(),
-            Input::Relocate => self.relocate(now),
+            Input::ClocksDiffer => self.show_clock(),
+            Input::Relocate => self.relocate(Act::Replaces, now),
             Input::Release => {
                 self.demand = Demand::NOT;
                 self.assignment.forget();
-                self.unwanted()
+                self.unwanted(Act::Removes)
             }
         }
     }
@@ -255,7 +261,7 @@ impl Device {
     fn used(&mut self, at: Duration, now: Now, jitter: Jitter) -> Effects {
         self.demand.used(at, jitter);
         if !self.demand.is_wanted(now.monotonic) {
-            return self.unwanted();
+            return self.unwanted(Act::EndsUnused);
         }
         self.hurry(now);
         self.requested(now)
@@ -301,7 +307,7 @@ impl Device {
     fn subscriptions_changed(&mut self, permanent: bool, now: Now) -> Effects {
         self.demand.permanent = permanent;
         if !self.demand.is_wanted(now.monotonic) {
-            return self.unwanted();
+            return self.unwanted(Act::EndsUnused);
         }
         match self.state {
             State::Yielded { .. } => self.enter_queued(now),
@@ -336,14 +342,14 @@ impl Device {
     }
 
     /// It is not connected for a moment, and says so. If its connection stood, failures before it do not count any more.
-    fn relocate(&mut self, now: Now) -> Effects {
+    fn relocate(&mut self, act: Act, now: Now) -> Effects {
         let State::Connected { since } = self.state else {
             return Effects::NONE;
         };
         self.retry.stood(now.monotonic.saturating_sub(since));
         self.state = State::Closing;
         let close = Effect::Close { epoch: self.epoch };
-        self.show(RETRYING).then(close.into())
+        self.show(RETRYING, Why::Act(act)).then(close.into())
     }
 
     /// It belongs to another hub from now on: what went wrong at the old one does not count there.
@@ -359,7 +365,7 @@ impl Device {
                 self.state = State::Closing;
                 Effect::Close { epoch: self.epoch }.into()
             }
-            State::Connected { .. } => self.relocate(now),
+            State::Connected { .. } => self.relocate(Act::MovesAsListed, now),
             State::Idle | State::Provisioning | State::Closing => Effects::NONE,
         }
     }
@@ -391,7 +397,7 @@ impl Device {
     fn deadline_passed(&mut self, now: Now) -> Effects {
         self.assignment.forget_until(now.monotonic);
         if !self.demand.is_wanted(now.monotonic) {
-            return self.unwanted();
+            return self.unwanted(Act::EndsUnused);
         }
         match self.state {
             State::Waiting { until, .. } | State::Yielded { until, .. }
@@ -405,26 +411,30 @@ impl Device {
 
     // States: what entering them takes.
 
-    fn unwanted(&mut self) -> Effects {
+    /// `act`: what the bridge does by that.
+    fn unwanted(&mut self, act: Act) -> Effects {
         match self.state {
             State::Idle | State::Provisioning | State::Closing => Effects::NONE,
-            State::Queued | State::Waiting { .. } | State::Yielded { .. } => self.enter_idle(),
+            State::Queued | State::Waiting { .. } | State::Yielded { .. } => {
+                self.enter_idle(Why::Act(act))
+            }
             State::Connecting | State::Connected { .. } => {
                 self.state = State::Closing;
                 let close = Effect::Close { epoch: self.epoch };
-                self.show(DISABLED).then(close.into())
+                self.show(DISABLED, Why::Act(act)).then(close.into())
             }
         }
     }
 
-    fn enter_idle(&mut self) -> Effects {
+    fn enter_idle(&mut self, why: Why) -> Effects {
         self.state = State::Idle;
         self.options = OpenOptions::USUAL;
         self.retry.forget_failures();
         // A device that never tried has no status to change.
         match self.status {
-            Some(_) => self.show(DISABLED),
-            None => Effects::NONE,
+            // It was said when it began to close.
+            Some(DISABLED) | None => Effects::NONE,
+            Some(_) => self.show(DISABLED, why),
         }
     }
 
@@ -436,7 +446,9 @@ impl Device {
                 firm: true,
             };
             return match self.status {
-                Some((ConnectionStatus::Disabled, _)) => self.show(RETRYING),
+                Some((ConnectionStatus::Disabled, _)) => {
+                    self.show(RETRYING, Why::Act(Act::AsksLater))
+                }
                 _ => Effects::NONE,
             };
         }
@@ -461,10 +473,11 @@ impl Device {
         self.state = State::Connected {
             since: now.monotonic,
         };
-        self.show((
+        let words = (
             ConnectionStatus::Connected,
             ConnectionStatusReason::ConnectionOk,
-        ))
+        );
+        self.show(words, Why::Connected)
     }
 }
 

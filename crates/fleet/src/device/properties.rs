@@ -292,8 +292,15 @@ impl Caller {
         let mut shown = before.0;
         for effect in self.handle(input) {
             match effect {
-                Effect::StatusChanged { status, reason } => {
-                    assert_ne!(shown, Some((status, reason)), "not news");
+                Effect::StatusChanged {
+                    status,
+                    reason,
+                    why,
+                    is_new,
+                } => {
+                    let is_known = shown == Some((status, reason));
+                    assert_ne!(is_known, is_new, "not news");
+                    assert_eq!(why.cause(), self.device.cause, "every cause is told");
                     shown = Some((status, reason));
                 }
                 _ => self.carry_out(effect, permit),

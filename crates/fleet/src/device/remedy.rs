@@ -7,7 +7,7 @@ use drawspan_hub::{Failure, FailureKind, Remedy};
 
 use super::public_status::REFUSED;
 use super::retry::RETRYING;
-use super::{Device, Effects, FailureReason, State};
+use super::{Device, Effects, FailureReason, State, Why};
 use crate::limits::{
     ASKED_WAIT_SPREAD_PERCENT, MIDNIGHT_DOUBT, MIDNIGHT_RECHECK, MIDNIGHT_SPREAD, REFUSED_WAIT_MAX,
     REFUSED_WAIT_MIN,
@@ -18,8 +18,9 @@ use crate::time::{Jitter, Now, seconds_since_midnight, seconds_to_midnight};
 impl Device {
     /// An attempt or a connection failed.
     pub(super) fn failed(&mut self, failure: &Failure, now: Now, jitter: Jitter) -> Effects {
+        let why = Why::failed(failure, matches!(self.state, State::Connected { .. }));
         if !self.demand.is_wanted(now.monotonic) {
-            return self.enter_idle();
+            return self.enter_idle(why);
         }
         self.retry.note(failure);
         self.retry.another_way = false;
@@ -31,21 +32,24 @@ impl Device {
                 if planted(Mutation::DownAsksDps) {
                     self.ask_dps();
                 }
-                let shown = self.show(RETRYING);
+                let shown = self.show(RETRYING, why);
                 shown.then(self.enter_queued(now))
             }
-            Remedy::WaitUntil(until) => self.wait_until(until, failure, now, jitter),
+            Remedy::WaitUntil(until) => {
+                self.wait_until(until, failure, now, jitter);
+                self.show(RETRYING, why)
+            }
             Remedy::Yield => {
                 self.state = State::Yielded {
                     until: now.monotonic + self.retry.yield_for(jitter),
                     why: failure.into(),
                 };
-                self.show(RETRYING)
+                self.show(RETRYING, why)
             }
-            Remedy::SlowRetry => self.retry(failure, now, jitter),
+            Remedy::SlowRetry => self.retry(failure, why, now, jitter),
             Remedy::OtherConnection => {
                 self.options.other_connection = true;
-                self.retry(failure, now, jitter)
+                self.retry(failure, why, now, jitter)
             }
             Remedy::Reauthenticate if !self.retry.reauthenticated => {
                 self.retry.reauthenticated = true;
@@ -53,21 +57,21 @@ impl Device {
                 self.schedule(failure, now, jitter);
                 self.retry.another_way = true;
                 // The credentials are not blamed yet: a token may simply have expired.
-                self.show(RETRYING)
+                self.show(RETRYING, why)
             }
             Remedy::Reauthenticate | Remedy::Reprovision => {
                 if self.ask_dps() {
                     let effects = if self.assignment.will_ask(now.monotonic) {
                         self.retry.another_way = true;
-                        self.retry(failure, now, jitter)
+                        self.retry(failure, why, now, jitter)
                     } else {
-                        self.wait_for_dps(failure, now)
+                        self.wait_for_dps(failure, why, now)
                     };
                     // This one has led to something.
                     self.retry.forget_refusals();
                     effects
                 } else {
-                    self.refused(failure, now, jitter)
+                    self.refused(failure, why, now, jitter)
                 }
             }
         }
@@ -81,15 +85,16 @@ impl Device {
                 Remedy::Reauthenticate | Remedy::Reprovision
             );
         self.retry.another_way = false;
+        let why = Why::failed(failure, false);
         let tries_on =
             refuses && self.assignment.hub().is_some() && self.demand.is_wanted(now.monotonic);
         let effects = if tries_on {
             self.retry.note(failure);
-            self.retry(failure, now, jitter)
+            self.retry(failure, why, now, jitter)
         } else if refuses && self.demand.is_wanted(now.monotonic) {
             // Every key has been tried, and there is no hub to try instead.
             self.retry.note(failure);
-            self.wait_for_dps(failure, now)
+            self.wait_for_dps(failure, why, now)
         } else {
             self.failed(failure, now, jitter)
         };
@@ -98,32 +103,33 @@ impl Device {
         effects
     }
 
-    fn retry(&mut self, failure: &Failure, now: Now, jitter: Jitter) -> Effects {
+    fn retry(&mut self, failure: &Failure, why: Why, now: Now, jitter: Jitter) -> Effects {
         self.schedule(failure, now, jitter);
-        self.show(self.retry.status(failure, now.monotonic))
+        self.show(self.retry.status(failure, now.monotonic), why)
     }
 
     /// The hub has answered, and there is no one else to ask: an early retry would give the same answer, at the cost of devices
     /// that can connect. A request tries again, within its own interval.
-    fn refused(&mut self, failure: &Failure, now: Now, jitter: Jitter) -> Effects {
+    fn refused(&mut self, failure: &Failure, why: Why, now: Now, jitter: Jitter) -> Effects {
         self.retry.count(failure, now.monotonic);
         let wait = jitter.between(REFUSED_WAIT_MIN, REFUSED_WAIT_MAX);
         self.wait(now.monotonic + wait, failure.into(), false);
-        self.show(self.retry.status(failure, now.monotonic))
+        self.show(self.retry.status(failure, now.monotonic), why)
     }
 
     /// DPS was asked not long ago: until it may be asked again, only a request tries the known hub, if there is one, within its own
     /// interval.
-    fn wait_for_dps(&mut self, failure: &Failure, now: Now) -> Effects {
+    fn wait_for_dps(&mut self, failure: &Failure, why: Why, now: Now) -> Effects {
         self.retry.count(failure, now.monotonic);
         let until = self.assignment.remembered_until().unwrap_or(now.monotonic);
         self.wait(until, failure.into(), false);
         let words = self.retry.status(failure, now.monotonic);
-        self.show(if is_unknown_to_dps(failure) {
+        let words = if is_unknown_to_dps(failure) {
             REFUSED
         } else {
             words
-        })
+        };
+        self.show(words, why)
     }
 
     fn schedule(&mut self, failure: &Failure, now: Now, jitter: Jitter) {
@@ -135,7 +141,7 @@ impl Device {
         self.wait(now.monotonic + wait, failure.into(), false);
     }
 
-    fn wait_until(&mut self, until: Until, failure: &Failure, now: Now, jitter: Jitter) -> Effects {
+    fn wait_until(&mut self, until: Until, failure: &Failure, now: Now, jitter: Jitter) {
         let (least, spread) = match until {
             Until::MidnightUtc => {
                 let passed = Duration::from_secs(seconds_since_midnight(now.unix_s));
@@ -151,7 +157,6 @@ impl Device {
         };
         let wait = jitter.between(least, least + spread);
         self.wait(now.monotonic + wait, failure.into(), true);
-        self.show(RETRYING)
     }
 
     const fn wait(&mut self, until: Duration, why: FailureReason, firm: bool) {

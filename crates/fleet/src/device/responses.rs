@@ -2,7 +2,7 @@
 
 use drawspan_hub::{Failure, FailureKind, HostName};
 
-use super::{Device, Effect, Effects, Epoch, State};
+use super::{Act, Device, Effect, Effects, Epoch, State, Why};
 use crate::mutation::{Mutation, planted};
 use crate::time::{Jitter, Now};
 
@@ -25,13 +25,17 @@ impl Device {
         if epoch != self.epoch || self.state != State::Provisioning {
             return Effects::NONE;
         }
+        let has_moved = self.assignment.hub().is_some_and(|known| *known != hub);
         self.assignment.assigned(hub);
-        if self.demand.is_wanted(now.monotonic) {
-            // The hub has its own pace, and may be down.
-            self.enter_queued(now)
-        } else {
-            self.enter_idle()
+        if !self.demand.is_wanted(now.monotonic) {
+            return self.enter_idle(Why::Act(Act::EndsUnused));
         }
+        let shown = match self.status {
+            Some(words) if has_moved => self.show(words, Why::Act(Act::MovesAsAssigned)),
+            _ => Effects::NONE,
+        };
+        // The hub has its own pace, and may be down.
+        shown.then(self.enter_queued(now))
     }
 
     pub(super) fn assign_failed(
@@ -90,12 +94,12 @@ impl Device {
                 if wanted && !planted(Mutation::WishForgotten) {
                     self.enter_queued(now)
                 } else {
-                    self.enter_idle()
+                    self.enter_idle(Why::Act(Act::EndsUnused))
                 }
             }
             // It was not requested, but the device is gone all the same.
             State::Connecting | State::Connected { .. } => {
-                let failure = Failure::local(FailureKind::ConnectionLost, "closed unasked");
+                let failure = Failure::own(FailureKind::ConnectionLost, "closed unasked");
                 self.lost(epoch, &failure, now, jitter)
             }
             _ => Effects::NONE,

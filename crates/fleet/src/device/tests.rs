@@ -5,6 +5,7 @@ use drawspan_hub::{Failure, FailureKind};
 
 use super::*;
 
+mod causes;
 mod demand;
 mod dps;
 mod epochs;
@@ -73,7 +74,27 @@ impl Life {
             monotonic: self.now,
             unix_s: MORNING_UNIX_S + self.now.as_secs(),
         };
-        self.device.handle(input, now, MIDDLE).into_iter().collect()
+        let effects = self.device.handle(input, now, MIDDLE).into_iter();
+        effects.filter_map(words_only).collect()
+    }
+
+    /// The same, with the cause of each change.
+    fn changes(&mut self, input: Input<'_>) -> Vec<(Words, bool, Option<ConnectionCause>)> {
+        let now = Now {
+            monotonic: self.now,
+            unix_s: MORNING_UNIX_S + self.now.as_secs(),
+        };
+        let effects = self.device.handle(input, now, MIDDLE).into_iter();
+        let change = |effect| match effect {
+            Effect::StatusChanged {
+                status,
+                reason,
+                why,
+                is_new,
+            } => Some(((status, reason), is_new, why.cause())),
+            _ => None,
+        };
+        effects.filter_map(change).collect()
     }
 
     fn epoch(&self) -> Epoch {
@@ -192,8 +213,22 @@ fn hub(name: &str) -> HostName {
     HostName::parse(name).unwrap()
 }
 
+/// Without causes, which have tests of their own.
+fn words_only(effect: Effect) -> Option<Effect> {
+    match effect {
+        Effect::StatusChanged { is_new: false, .. } => None,
+        Effect::StatusChanged { status, reason, .. } => Some(shows((status, reason))),
+        effect => Some(effect),
+    }
+}
+
 const fn shows((status, reason): Words) -> Effect {
-    Effect::StatusChanged { status, reason }
+    Effect::StatusChanged {
+        status,
+        reason,
+        why: Why::Connected,
+        is_new: true,
+    }
 }
 
 const fn s(s: u64) -> Duration {
@@ -202,6 +237,6 @@ const fn s(s: u64) -> Duration {
 
 #[test]
 fn is_small() {
-    assert!(size_of::<Device>() <= 160, "{}", size_of::<Device>());
+    assert!(size_of::<Device>() <= 168, "{}", size_of::<Device>());
     assert!(size_of::<Effects>() <= 40, "{}", size_of::<Effects>());
 }

@@ -1,8 +1,10 @@
 //! Actions and reports of a fleet.
 
+use std::time::Duration;
+
 use drawspan_hub::{AttemptId, ConnectionStatus, ConnectionStatusReason, DeviceId};
 
-use crate::device::{Epoch, OpenOptions};
+use crate::device::{Epoch, OpenOptions, Why};
 
 /// A hub, or the provisioning service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -37,7 +39,7 @@ pub enum Action {
         /// The attempt.
         attempt: AttemptId,
     },
-    /// A device's public status changed.
+    /// A device's public status changed, or only the cause of it.
     StatusChanged {
         /// Index of the device, if it was not forgotten with this.
         device: u32,
@@ -47,6 +49,12 @@ pub enum Action {
         status: ConnectionStatus,
         /// Its public reason.
         reason: ConnectionStatusReason,
+        /// Why.
+        why: Why,
+        /// Whether status or reason changed.
+        is_new: bool,
+        /// How long the session lasted that ended by this, if one did.
+        session: Option<Duration>,
     },
     /// A hub's state, or DPS's, changed.
     News(ServiceId, News),

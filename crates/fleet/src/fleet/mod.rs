@@ -267,6 +267,11 @@ impl<B: Context> Fleet<B> {
         self.feed(index, Input::Relocate, now);
     }
 
+    /// The clocks of a device's hub and of this machine differ, which is why its credentials were refused.
+    pub fn clocks_differ(&mut self, index: u32, now: Now) {
+        self.feed(index, Input::ClocksDiffer, now);
+    }
+
     /// The keys have changed: devices whose credentials were refused try again, and so does one at each hub that refuses everyone.
     pub fn credentials_changed(&mut self, now: Now) {
         for service in &mut self.services {
@@ -345,7 +350,12 @@ impl<B: Context> Fleet<B> {
         self.state_counts.remove(before);
         self.state_counts.add(after);
         self.count_connected(index, after);
-        self.carry_out(index, effects, now);
+        let session = match (before, after) {
+            (State::Connected { .. }, State::Connected { .. }) => None,
+            (State::Connected { since }, _) => Some(now.monotonic.saturating_sub(since)),
+            _ => None,
+        };
+        self.carry_out(index, effects, session, now);
         self.set_timer(index);
         self.forget_if_idle(index, now);
     }
@@ -374,7 +384,8 @@ impl<B: Context> Fleet<B> {
         }
     }
 
-    fn carry_out(&mut self, device: u32, effects: Effects, now: Now) {
+    /// `session`: how long the session lasted that ends with it, if one does.
+    fn carry_out(&mut self, device: u32, effects: Effects, session: Option<Duration>, now: Now) {
         for effect in effects {
             match effect {
                 Effect::RequestPermit { epoch } => {
@@ -401,13 +412,21 @@ impl<B: Context> Fleet<B> {
                     Some(attempt) => self.actions.push_back(Action::Close { attempt }),
                     None => self.feed(device, Input::Closed { epoch }, now),
                 },
-                Effect::StatusChanged { status, reason } => {
+                Effect::StatusChanged {
+                    status,
+                    reason,
+                    why,
+                    is_new,
+                } => {
                     if let Some(id) = self.id(device).cloned() {
                         self.actions.push_back(Action::StatusChanged {
                             device,
                             id,
                             status,
                             reason,
+                            why,
+                            is_new,
+                            session,
                         });
                     }
                 }

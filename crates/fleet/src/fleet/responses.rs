@@ -410,5 +410,5 @@ fn is_refusal(id: ServiceId, failure: &Failure) -> bool {
 
 fn too_many_hubs() -> Failure {
     let text = "devices belong to more hubs than this process may connect to";
-    Failure::local(FailureKind::Forbidden, text)
+    Failure::own(FailureKind::Forbidden, text)
 }

@@ -115,6 +115,22 @@ impl Feedback {
         ready || swept.freed
     }
 
+    /// Drops everything. Returns how many records that were.
+    pub(super) fn lose(&mut self, changes: &mut Vec<Change>) -> usize {
+        let lost = self.batches.drain();
+        changes.extend(lost.iter().map(gone));
+        let gathered = std::mem::take(&mut self.gathering);
+        self.gathered_at = None;
+        if let (Some(first), Some(last)) = (gathered.first(), gathered.last()) {
+            changes.push(Change::FeedbackGone {
+                first: first.number,
+                last: last.number,
+            });
+        }
+        let in_batches: usize = lost.iter().map(|batch| batch.item.len()).sum();
+        in_batches + gathered.len()
+    }
+
     pub(super) fn deadline(&self) -> Option<u64> {
         self.gathered_at
             .into_iter()

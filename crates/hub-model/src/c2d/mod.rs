@@ -277,6 +277,35 @@ impl CloudToDevice {
         self.queued_bytes = self.queued_bytes.saturating_sub(bytes);
     }
 
+    /// Drops all messages and all feedback, as a hub does that fails over to another region: senders hear nothing. Returns how many
+    /// messages and records of feedback that were.
+    pub fn lose(&mut self, effects: &mut Effects) -> (usize, usize) {
+        let devices: Vec<_> = self.queues.keys().cloned().collect();
+        let mut messages = 0;
+        for device in devices {
+            let lost = self.change(&device, LockQueue::drain);
+            messages += lost.len();
+            effects
+                .changes
+                .extend(lost.iter().map(|message| Change::Gone {
+                    device: device.clone(),
+                    sequence: message.sequence,
+                }));
+        }
+        self.queued_bytes = 0;
+        (messages, self.feedback.lose(&mut effects.changes))
+    }
+
+    /// The time of day was set back to `now`: locks that begin after that have ended.
+    pub fn time_set_back(&mut self, now: u64, effects: &mut Effects) {
+        let devices: Vec<_> = self.queues.keys().cloned().collect();
+        for device in devices {
+            if self.change(&device, |queue| queue.sweep(now)).freed {
+                effects.available.push(device);
+            }
+        }
+    }
+
     /// How many messages wait for a device, those that it has but has not settled included.
     pub fn count(&self, device: &DeviceId) -> usize {
         self.queues

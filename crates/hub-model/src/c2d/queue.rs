@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::fmt;
 
+use crate::limits::TIME_STEP_MS;
+
 /// The id of one delivery of a message. Receivers see it as delivery tag; it cannot be guessed.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct LockToken(pub [u8; 16]);
@@ -63,6 +65,7 @@ struct Slot<T> {
 #[derive(Clone, Copy, Debug)]
 struct Lock {
     token: LockToken,
+    since_unix_ms: u64,
     until_unix_ms: u64,
 }
 
@@ -102,6 +105,7 @@ impl<T: Clone> LockQueue<T> {
         let slot = self.slots.iter_mut().find(free)?;
         slot.lock = Some(Lock {
             token,
+            since_unix_ms: now,
             until_unix_ms,
         });
         Some(slot.queued.clone())
@@ -195,7 +199,11 @@ impl<T: Clone> LockQueue<T> {
 
 impl<T> Slot<T> {
     fn is_locked(&self, now: u64) -> bool {
-        self.lock.is_some_and(|lock| lock.until_unix_ms > now)
+        self.lock.is_some_and(|lock| {
+            // A lock that begins in the future is of before the time of day was set back: it would last as much longer.
+            let is_sane = lock.since_unix_ms <= now.saturating_add(TIME_STEP_MS);
+            is_sane && lock.until_unix_ms > now
+        })
     }
 }
 

@@ -6,9 +6,9 @@ mod access;
 mod enrollment;
 mod enrollment_json;
 mod provisioning;
-mod rate;
 #[cfg(test)]
 mod tests;
+mod throttle;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ pub use access::{Admission, Credential, Denied};
 pub use enrollment::{Attestation, Enrollment, EnrollmentGroup, Enrollments, Terms};
 pub use enrollment_json::{EnrollmentFile, InvalidEnrollment};
 pub use provisioning::{ENROLLMENT_GROUP, GroupSpec, ID_SCOPE, InvalidProvisioning, Provisioning};
-pub use rate::Rate;
+pub use throttle::DpsThrottle;
 
 /// An enrollment group whose devices prove themselves by keys derived from the group's.
 #[derive(Clone, Debug)]
@@ -145,6 +145,12 @@ impl Registrations {
     /// A registration, if there is one.
     pub fn get(&self, id: &RegistrationId) -> Option<&Arc<Registration>> {
         self.by_name.get(&id.as_str().to_ascii_lowercase())
+    }
+
+    /// The registration of a device, by its name at its hub.
+    pub fn of_device(&self, device: &DeviceId) -> Option<&Arc<Registration>> {
+        let mut all = self.by_name.values();
+        all.find(|registration| registration.device == *device)
     }
 
     /// Takes note of a registration, in place of the one that there was.

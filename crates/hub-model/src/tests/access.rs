@@ -37,7 +37,7 @@ fn grant(token: &str) -> Result<Grant, Denied> {
             key: key(POLICY_KEY),
         },
         &registry(),
-        NOW_S,
+        &super::presented(NOW_S),
     )
 }
 

@@ -242,7 +242,7 @@ fn grant(
             key: super::key(50),
         },
         registry,
-        NOW_S,
+        &super::presented(NOW_S),
     )
 }
 

@@ -15,7 +15,6 @@ use std::sync::Arc;
 use drawspan_hub::DeviceId;
 
 use crate::c2d::{LockLost, LockToken, Outcome};
-use crate::dps::Rate;
 use crate::event::HubEvent;
 use crate::limits::{
     BLOB_NAME_MAX_CHARS, Limits, UPLOAD_CORRELATION_ID_MAX_CHARS, UPLOAD_LOCK_MS,
@@ -43,7 +42,6 @@ pub struct Settings {
 pub struct Uploads {
     settings: Settings,
     per_device: usize,
-    rate: Option<Rate>,
     /// Those whose time is over stay for a while, so that their devices get to know.
     by_id: HashMap<Arc<str>, Arc<Upload>>,
     of_device: HashMap<DeviceId, Vec<Arc<str>>>,
@@ -75,7 +73,6 @@ impl Uploads {
         let mut all = Self {
             settings,
             per_device: limits.uploads_per_device,
-            rate: limits.uploads_per_minute.map(|rate| Rate::new(rate, 0)),
             by_id: HashMap::new(),
             of_device: HashMap::new(),
             forgotten: BTreeSet::new(),
@@ -110,10 +107,6 @@ impl Uploads {
         }
         if self.by_id.len() >= UPLOADS_MAX {
             return Err(Refused::HubFull);
-        }
-        if let Some(rate) = &mut self.rate {
-            rate.take(now)
-                .map_err(|retry_after_s| Refused::Throttled { retry_after_s })?;
         }
         let upload = Arc::new(Upload {
             correlation_id,

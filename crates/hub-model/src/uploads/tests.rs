@@ -191,17 +191,3 @@ fn what_was_stored_goes_on_and_goes_with_its_device() {
         (0, 0, 0)
     );
 }
-
-#[test]
-fn beginnings_may_be_limited_in_a_minute() {
-    let limits = Limits {
-        uploads_per_minute: Some(2),
-        ..Limits::default()
-    };
-    let mut all = Uploads::restore(Settings::default(), &limits, Kept::default());
-    begin(&mut all, "a", "1", NOW).unwrap();
-    begin(&mut all, "b", "2", NOW).unwrap();
-    let refused = begin(&mut all, "c", "3", NOW).unwrap_err();
-    assert_eq!(refused, Refused::Throttled { retry_after_s: 30 });
-    begin(&mut all, "c", "3", NOW + 30_000).unwrap();
-}

@@ -107,12 +107,6 @@ pub enum Refused {
         /// As many as it may have.
         max: usize,
     },
-    /// Devices begin uploads too fast.
-    #[error("Too many file uploads are begun; try again in {retry_after_s} s")]
-    Throttled {
-        /// When there will be room again.
-        retry_after_s: u32,
-    },
     /// The emulator holds as many as it may.
     #[error("The emulator holds {UPLOADS_MAX} file uploads, and takes no more")]
     HubFull,
@@ -130,7 +124,6 @@ impl Refused {
         match self {
             Self::Name(_) => ErrorCode::ARGUMENT_INVALID,
             Self::TooMany { .. } => ErrorCode::DEVICE_MAXIMUM_ACTIVE_FILE_UPLOAD_LIMIT_EXCEEDED,
-            Self::Throttled { .. } => ErrorCode::THROTTLING_EXCEPTION,
             Self::HubFull => ErrorCode::SERVER_BUSY,
             Self::UnknownId => ErrorCode::INVALID_FILE_UPLOAD_CORRELATION_ID,
             Self::Expired => ErrorCode::EXPIRED_FILE_UPLOAD_CORRELATION_ID,

@@ -5,6 +5,7 @@
 
 mod head;
 mod packet;
+mod silence;
 #[cfg(test)]
 mod tests;
 
@@ -24,6 +25,7 @@ use mqtt_protocol_core::mqtt::result_code::{ConnectReturnCode, MqttError, Suback
 use crate::limits::SILENCE_MAX;
 use head::Head;
 pub use packet::{Connect, Event, Publish, Qos, Will};
+use silence::Silence;
 
 /// Why a connection cannot go on. The socket is to be closed once [`Server::output`] is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -56,7 +58,7 @@ pub struct Server {
     head: Option<Head>,
     connection: Connection<role::Server>,
     keep_alive: Option<Duration>,
-    heard_at: Duration,
+    silence: Silence,
     events: VecDeque<Event>,
     output: BytesMut,
     mqtt_5_reason: u8,
@@ -76,7 +78,7 @@ impl Server {
             head: Some(Head::default()),
             connection: Connection::with_options(Version::V3_1_1, options),
             keep_alive: None,
-            heard_at: now,
+            silence: Silence::new(now),
             events: VecDeque::new(),
             output: BytesMut::new(),
             mqtt_5_reason: UNSUPPORTED_PROTOCOL_VERSION,
@@ -96,7 +98,7 @@ impl Server {
     /// # Errors
     /// When the connection cannot go on.
     pub fn received(&mut self, bytes: &[u8], now: Duration) -> Result<(), ServerError> {
-        self.heard_at = now;
+        self.silence.broken(now);
         let Some(head) = &mut self.head else {
             return self.feed(bytes);
         };
@@ -178,7 +180,24 @@ impl Server {
     /// When the client has been silent for too long; `None` before its CONNECT.
     #[must_use]
     pub fn deadline(&self) -> Option<Duration> {
-        Some(self.heard_at + self.keep_alive?)
+        Some(self.silence.lasts_until(self.keep_alive?))
+    }
+
+    /// Counts the client's silence `pace` times as fast as time passes, from now on: 1 unless the client is judged by another clock. `pace`
+    /// is above 0.
+    pub fn set_pace(&mut self, pace: f64, now: Duration) {
+        self.silence.set_pace(pace, now);
+    }
+
+    /// Bytes that came behind a CONNECT that is not answered yet.
+    #[must_use]
+    pub fn bytes_behind_connect(&self) -> usize {
+        self.behind_connect.as_ref().map_or(0, Vec::len)
+    }
+
+    /// Counts the client's silence from `now` on, because it was the server that had it wait.
+    pub const fn restart_silence(&mut self, now: Duration) {
+        self.silence.broken(now);
     }
 
     /// Accepts CONNECT.

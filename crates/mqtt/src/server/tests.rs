@@ -163,8 +163,56 @@ fn a_client_may_be_silent_for_one_and_a_half_keep_alives() {
         .received(&[0xc0, 0], NOW + Duration::from_secs(50))
         .unwrap();
     assert_eq!(server.deadline(), Some(NOW + Duration::from_secs(140)));
-    assert_eq!(silence_of(0), SILENCE_MAX);
-    assert_eq!(silence_of(u16::MAX), SILENCE_MAX);
+}
+
+#[test]
+fn a_client_is_cut_after_one_and_a_half_keep_alives_and_1767_seconds_at_most() {
+    let check = |keep_alive_s: u16, cut_after_ms: u64| {
+        let mut server = Server::new(300_000, NOW);
+        let mut connect = connect(4);
+        connect[10..12].copy_from_slice(&keep_alive_s.to_be_bytes());
+        server.received(&connect, NOW).unwrap();
+        let cut_after = server.deadline().unwrap() - NOW;
+        assert_eq!(cut_after, Duration::from_millis(cut_after_ms));
+        cut_after
+    };
+    check(60, 90_000);
+    check(180, 270_000);
+    // Java's, which is cut 115 s after the ping that it missed.
+    assert_eq!(check(230, 345_000).as_secs() - 230, 115);
+    check(240, 360_000);
+    check(300, 450_000);
+    check(1_160, 1_740_000);
+    check(1_177, 1_765_500);
+    check(1_178, 1_767_000);
+    check(1_740, 1_767_000);
+    check(u16::MAX, 1_767_000);
+    check(0, 1_767_000);
+}
+
+#[test]
+fn silence_may_be_counted_faster_and_slower_than_it_passes() {
+    let after = |seconds: u64| NOW + Duration::from_secs(seconds);
+    let mut server = connected();
+    // 30 of 90 s have passed: 60 s are left.
+    server.set_pace(60.0, after(30));
+    assert_eq!(server.deadline(), Some(after(31)));
+    server.received(&[0xc0, 0], after(31)).unwrap();
+    let whole = Duration::from_millis(1_500);
+    assert_eq!(server.deadline(), Some(after(31) + whole));
+    server.set_pace(0.5, after(32));
+    assert_eq!(server.deadline(), Some(after(32 + 60)));
+    server.set_pace(1.0, after(52));
+    assert_eq!(server.deadline(), Some(after(52 + 20)));
+}
+
+#[test]
+fn no_official_client_is_cut_at_a_scale_of_1_2() {
+    // Keep-alive and how often the client pings: Python, Node, Java, C, .NET.
+    for (keep_alive_s, pings_after_s) in [(60, 60), (180, 180), (230, 230), (240, 240), (300, 75)] {
+        let cut_after = silence_of(keep_alive_s).as_secs_f64() / 1.2;
+        assert!(cut_after > f64::from(pings_after_s) * 1.2, "{keep_alive_s}");
+    }
 }
 
 #[test]

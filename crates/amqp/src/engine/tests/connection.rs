@@ -115,6 +115,37 @@ fn heartbeats_keep_an_idle_pair_open_and_silence_ends_it() {
 }
 
 #[test]
+fn a_silent_peer_may_be_given_another_time_than_what_is_announced() {
+    let config = Config {
+        silence_ms: Some(255_000),
+        container_id: "hub".into(),
+        ..Config::default()
+    };
+    let at = Duration::from_secs;
+    let mut pair = Pair::open(config);
+    let server = &mut pair.server.connection;
+    server.received(at(10));
+    // Heartbeats are due before, and not counted faster: only the silence is.
+    let silent_at = |server: &Connection| server.silence_deadline().unwrap();
+    assert_eq!(silent_at(server), at(265));
+    server.set_pace(10.0, at(15));
+    assert_eq!(silent_at(server), at(40));
+    server.set_pace(1.0, at(20));
+    assert_eq!(silent_at(server), at(220));
+    server.tick(at(220) - Duration::from_millis(1));
+    assert!(!server.is_done());
+    server.tick(at(220));
+    assert!(server.is_done());
+    pair.settle();
+    let Some(Event::Closed(Closed::ByPeer(Some(error)))) = pair.client.drain().pop() else {
+        panic!("no reason");
+    };
+    assert_eq!(error.condition, condition::CONNECTION_FORCED);
+    let text = "inactive for more than the allowed 240000 milliseconds";
+    assert!(error.to_string().contains(text), "{error}");
+}
+
+#[test]
 fn a_peer_that_never_opens_is_dropped() {
     let mut server = Connection::server(Config::default(), Vec::new(), Duration::ZERO);
     let deadline = server.deadline().unwrap();

@@ -1,9 +1,9 @@
 //! The routes of a device, one after the other.
 
-use drawspan_gateway::{DeviceState, Diagnostics, LastFailure};
+use drawspan_gateway::{Change, DeviceState, Diagnostics, LastFailure};
 use drawspan_hub::{
-    ConnectionStatus, ConnectionStatusReason, DeviceId, ErrorCode, Failure, FailureKind, HostName,
-    SubscriptionType, UtcTime,
+    ConnectionCause, ConnectionStatus, ConnectionStatusReason, DeviceId, ErrorCode, Failure,
+    FailureKind, HostName, SubscriptionType, UtcTime,
 };
 
 use super::paths::*;
@@ -185,6 +185,14 @@ async fn diagnostics_tell_everything() {
         token_slot: None,
         wanted: vec![SubscriptionType::Methods, SubscriptionType::C2dMessages],
         refused: vec![SubscriptionType::Methods],
+        history: vec![Change {
+            at: at(2_000),
+            status: ConnectionStatus::DisconnectedRetrying,
+            reason: ConnectionStatusReason::CommunicationError,
+            cause: Some(ConnectionCause::TokenExpired),
+            detail: Some("hub.example: the token has expired".into()),
+            session: Some(std::time::Duration::from_millis(61_500)),
+        }],
     };
     let bench = with(Fake {
         diagnostics: Some(known),
@@ -203,6 +211,10 @@ async fn diagnostics_tell_everything() {
         "failures": 3, "nextAttemptAt": "1970-01-01T00:00:03.5000000Z", "permanent": false,
         "wantedUntil": null, "connection": 4, "tokenSlot": null,
         "wanted": ["Methods", "C2DMessages"], "refused": ["Methods"],
+        "history": [{
+            "at": "1970-01-01T00:00:02.0000000Z", "status": "Disconnected_Retrying", "reason": "Communication_Error",
+            "cause": "token-expired", "detail": "hub.example: the token has expired", "sessionSeconds": 61.5,
+        }],
     });
     assert_eq!(found, expected);
 }

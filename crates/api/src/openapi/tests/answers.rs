@@ -1,18 +1,21 @@
 //! Every operation, called with the document's own examples, answers as the document says, for all answers of the devices.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::Request;
 use bytes::Bytes;
 use drawspan_gateway::{
-    CallbackUrl, DeadLetter, Delay, DeviceError, DeviceState, Diagnostics, Held, LastFailure,
-    ListPage, Listed, Prefix, Scope, Subscription, SubscriptionStatus,
+    CallbackUrl, Change, DeadLetter, Delay, DeviceError, DeviceLimit, DeviceState, DeviceUsage,
+    Diagnostics, Held, HubUsage, LastFailure, ListPage, Listed, Prefix, Scope, Subscription,
+    SubscriptionStatus, Usage, Used,
 };
 use drawspan_hub::failure::FailureKind;
+use drawspan_hub::limits::Rate;
 use drawspan_hub::{
-    C2dMessage, ConnectionStatus, ConnectionStatusReason, DeviceId, ErrorCode, Failure, HostName,
-    SubscriptionType, UtcTime,
+    C2dMessage, ConnectionCause, ConnectionStatus, ConnectionStatusReason, DeviceId, ErrorCode,
+    Failure, HostName, SubscriptionType, UtcTime,
 };
 use drawspan_settings::ApiKeys;
 use http_body_util::BodyExt;
@@ -20,6 +23,7 @@ use serde_json::Value;
 
 use super::{document, entry, schema};
 use crate::api::Api;
+use crate::client_disconnect::{Caller, ClientDisconnect};
 use crate::fake::Fake;
 use crate::operation::Operation;
 
@@ -50,7 +54,28 @@ fn full() -> Fake {
         ConnectionStatusReason::ConnectionOk,
     ));
     let hub = HostName::parse("hub.example").ok();
+    let host = HostName::parse("a.net").unwrap();
+    let used = Used {
+        sends: 3,
+        blocks: 4,
+    };
     Fake {
+        usage: Some(Usage {
+            since: now(),
+            until: now(),
+            hubs: vec![HubUsage {
+                hub: host.clone(),
+                daily_blocks: Some(400_000),
+                devices: 1,
+                used,
+            }],
+            devices: vec![DeviceUsage {
+                device: device(),
+                hub: host,
+                used,
+            }],
+            limits: vec![DeviceLimit::Rate(Rate::per_second(5))],
+        }),
         twin: TWIN,
         status,
         diagnostics: Some(Diagnostics {
@@ -74,6 +99,7 @@ fn full() -> Fake {
             token_slot: None,
             wanted: vec![SubscriptionType::Methods],
             refused: vec![SubscriptionType::Methods],
+            history: vec![change(None), change(Some(ConnectionCause::OtherClient))],
         }),
         subscribed: Some((
             subscription(Scope::Device(device())),
@@ -101,6 +127,26 @@ fn full() -> Fake {
         },
         letters: (1..=2).map(letter).collect(),
         ..Fake::default()
+    }
+}
+
+fn change(cause: Option<ConnectionCause>) -> Change {
+    Change {
+        at: now(),
+        status: ConnectionStatus::Connected,
+        reason: ConnectionStatusReason::ConnectionOk,
+        cause,
+        detail: cause.map(|cause| cause.as_str().into()),
+        session: cause.map(|_| Duration::from_millis(1_234)),
+    }
+}
+
+/// Ends streams at once.
+struct Gone;
+
+impl Caller for Gone {
+    fn is_to_be_answered(&self) -> bool {
+        true
     }
 }
 
@@ -134,6 +180,9 @@ fn request(document: &Value, operation: Operation, query: &str) -> Request<Body>
     let mut request = Request::builder()
         .method(operation.method())
         .uri(format!("{path}{query}"));
+    if operation == Operation::StreamConnectionStatus {
+        request = request.extension(ClientDisconnect::new(Arc::new(Gone)));
+    }
     request = request.header("x-api-key", "k");
     let content = &entry["requestBody"]["content"]["application/json"];
     match content["example"] {

@@ -1,5 +1,6 @@
 //! The controller on virtual time, with a hub that is a list of actions.
 
+mod connection_changes;
 mod desired;
 mod first_contact;
 mod hanging_up;

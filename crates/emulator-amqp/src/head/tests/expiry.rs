@@ -1,9 +1,11 @@
 //! Links and connections that end when a token expires.
 
+use std::time::Duration;
+
 use drawspan_amqp::engine::{Closed, Credit, Event, LinkId, LinkOptions, SessionId};
 use drawspan_hub::limits::SAS_CONNECTED_GRACE_S;
 
-use super::{HUB, Pair, device_token, hub, owner, shared, unix_s};
+use super::{HUB, Pair, device_token, hub, owner, shared};
 
 fn telemetry(pair: &mut Pair, session: SessionId, id: &str) -> LinkId {
     let options = LinkOptions::sender(id, format!("/devices/{id}/messages/events"));
@@ -16,7 +18,7 @@ fn telemetry(pair: &mut Pair, session: SessionId, id: &str) -> LinkId {
 
 /// Looks for tokens that have expired `seconds` from now, the tolerance for clocks included.
 fn sweep(pair: &mut Pair, seconds: u64) {
-    let at = unix_s() + SAS_CONNECTED_GRACE_S + seconds;
+    let at = Duration::from_secs(SAS_CONNECTED_GRACE_S + seconds);
     pair.end
         .head
         .sweep_tokens(&mut pair.end.connection, pair.end.now, at);
@@ -116,8 +118,13 @@ fn a_policys_token_keeps_what_a_devices_own_opened() {
 fn a_token_without_links_ends_too() {
     let hub = hub(&["a"]);
     let mut pair = Pair::new(&shared(&hub));
-    assert!(pair.end.head.sweep_at.is_some(), "looked for from open on");
     pair.end.put(&hub, &device_token("a", 100));
+    pair.client.begin().unwrap();
+    pair.run();
+    assert!(
+        pair.end.head.sweep_at.is_some(),
+        "looked for without a link"
+    );
     sweep(&mut pair, 101);
     assert!(matches!(&pair.events[..], [Event::Closed(_)]));
 }

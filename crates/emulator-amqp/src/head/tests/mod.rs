@@ -1,10 +1,12 @@
 //! A connection's head without sockets.
 
+mod clock;
 mod expiry;
 mod methods;
 mod mutations;
 mod registering;
 mod replaced;
+mod throttling;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,7 +39,7 @@ fn shared(hub: &Arc<Hub>) -> Arc<Shared> {
 fn shared_with(hub: &Arc<Hub>, dps: Arc<Dps>) -> Arc<Shared> {
     let refusals = Refusals::new("ca.pem".into(), Clock::system());
     Shared::new(
-        Clock::system(),
+        hub.clock().clone(),
         Limits::default(),
         HubSet::new(vec![Arc::clone(hub)], HostName::parse(DPS).ok()),
         dps,

@@ -11,6 +11,7 @@ use axum::response::Response;
 use axum::routing::post;
 use drawspan_emulator_hub::hub::UploadError;
 use drawspan_hub::{DeviceId, ErrorCode};
+use drawspan_hub_model::throttle::OperationClass;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -20,6 +21,7 @@ use crate::https::body;
 use crate::https::caller::{AnyVersion, Authority};
 use crate::https::devices::{IdPath, id_of};
 use crate::https::refusal::Refusal;
+use crate::https::throttling::turn;
 
 type NotificationPath = Result<Path<(String, String)>, PathRejection>;
 
@@ -74,6 +76,8 @@ async fn begin(
     let path = format!("/devices/{id}/files");
     let sender = Sender::at(&caller, &path, id)?;
     let wish: Wish = body::read(body).await?;
+    let client = (&sender.id).into();
+    turn(&sender.hub, Some(&client), OperationClass::Uploads, 1, [0]).await?;
     let authority = authority.unwrap_or_else(|| sender.hub.host().to_string());
     let begun = sender
         .hub

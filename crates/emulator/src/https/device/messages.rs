@@ -9,6 +9,7 @@ use drawspan_emulator_hub::guid;
 use drawspan_emulator_hub::hub::SettleError;
 use drawspan_hub::{DeviceId, ErrorCode, UtcTime};
 use drawspan_hub_model::c2d::{LockToken, Outcome, QueuedMessage};
+use drawspan_hub_model::throttle::OperationClass;
 use drawspan_hub_store::StoreError;
 use tokio::sync::oneshot;
 
@@ -16,12 +17,22 @@ use super::Sender;
 use crate::https::caller::AnyVersion;
 use crate::https::devices::{IdPath, id_of};
 use crate::https::refusal::Refusal;
+use crate::https::throttling::turn;
 
 type MessagePath = Result<Path<(String, String)>, PathRejection>;
 
 /// `GET /devices/{id}/messages/deviceBound`
 pub(super) async fn receive(caller: AnyVersion, path: IdPath) -> Result<Response, Refusal> {
     let sender = Sender::new(&caller, id_of(path)?, "deviceBound")?;
+    let client = (&sender.id).into();
+    turn(
+        &sender.hub,
+        Some(&client),
+        OperationClass::C2dReceives,
+        1,
+        [],
+    )
+    .await?;
     match sender.hub.lock_message(&sender.id)? {
         None => Ok(StatusCode::NO_CONTENT.into_response()),
         Some((token, queued)) => {

@@ -12,6 +12,7 @@ use drawspan_emulator_hub::device_message::{MessageBuilder, SystemProperty};
 use drawspan_emulator_hub::message_size::counted_bytes;
 use drawspan_hub::ErrorCode;
 use drawspan_hub_model::event::HubEvent;
+use drawspan_hub_model::throttle::OperationClass;
 use drawspan_segment_log::NewRecord;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -22,6 +23,7 @@ use crate::https::caller::AnyVersion;
 use crate::https::devices::{IdPath, id_of};
 use crate::https::refusal::Refusal;
 use crate::https::request::text;
+use crate::https::throttling::turn;
 use crate::limits::{BATCH_MESSAGES_MAX, HTTPS_BATCH_BYTES, REQUEST_READ_MS};
 
 /// The type of a body that is a batch.
@@ -62,11 +64,14 @@ pub(super) async fn send(
     };
     let limit = sender.hub.limits().telemetry_message_bytes;
     let mut records = Vec::with_capacity(messages.len());
+    let mut sizes = Vec::with_capacity(messages.len());
     let mut bytes = 0;
     for (message, body) in messages {
         let message = message.build(body);
         // A batch has the limit of one message.
-        bytes += counted_bytes(&message);
+        let size = counted_bytes(&message);
+        sizes.push(usize::try_from(size).unwrap_or(usize::MAX));
+        bytes += size;
         if bytes > limit {
             sender.hub.emit(HubEvent::TelemetryRefused {
                 client: (&sender.id).into(),
@@ -81,6 +86,15 @@ pub(super) async fn send(
             message: message.to_bytes(),
         });
     }
+    let client = (&sender.id).into();
+    let (class, count) = (OperationClass::D2c, records.len() as u64);
+    let passed = turn(&sender.hub, Some(&client), class, count, sizes).await;
+    passed.inspect_err(|refused| {
+        sender.hub.emit(HubEvent::TelemetryRefused {
+            client,
+            code: refused.code(),
+        });
+    })?;
     sender.hub.ingest(&records).map_err(|error| {
         tracing::error!(hub = %sender.hub.host(), %error, "telemetry could not be stored");
         Refusal::new(ErrorCode::SERVER_ERROR, "The message was not stored")

@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use drawspan_emulator_hub::dps::requests::Caller;
+use drawspan_emulator_hub::hub::Hub;
 use drawspan_emulator_hub::hub_set::Served;
 use drawspan_emulator_hub::refusals::Door;
-use drawspan_hub::{DeviceId, ModuleId};
+use drawspan_emulator_hub::throttle_text::throttled_text;
+use drawspan_hub::{DeviceId, ErrorCode, ModuleId};
 use drawspan_hub_model::access::Denied;
 use drawspan_hub_model::client_id::ClientId;
 use drawspan_hub_model::event::{DisconnectReason, HubEvent};
+use drawspan_hub_model::throttle::{Admission, ConnackRefusal, OperationClass, RateLimits};
 use drawspan_mqtt::Server;
 use drawspan_mqtt::server::{Connect, ConnectRefusal};
 use drawspan_mqtt::user_name::{self, HubUser};
@@ -59,6 +62,13 @@ impl Head {
             ),
         };
         let what = format!("{what} at {}", hub.host());
+        if hub.is_failing_over() {
+            let reason = "the hub is failing over to another region";
+            let code = ErrorCode::HUB_FAILING_OVER.to_string();
+            self.log_refusal(&what, &code, reason);
+            self.sent(server.refuse(ConnectRefusal::Unavailable));
+            return self.end(DisconnectReason::FailingOver);
+        }
         if connect.client_id != client_id {
             let reason =
                 "the client id is not the device, or device/module, that the user name names";
@@ -72,13 +82,51 @@ impl Head {
             certificate.as_ref(),
             of_session,
         ) {
-            Ok(device) => self.accept(server, device, now),
+            Ok(device) => match hub.throttle(Some(&device.id), OperationClass::Connects, 1, []) {
+                Admission::Now => self.accept(server, device, now),
+                Admission::At(at) => self.client = Client::Connecting(Box::new(device), at),
+                Admission::Refused(refused) => {
+                    self.refuse_for_now(server, &hub, &what, refused.code);
+                }
+            },
             Err(denied) => {
                 hub.emit(denied_event(&user, denied));
                 let code = denied.code().to_string();
                 self.refuse(server, &what, &code, &denied.to_string());
             }
         }
+    }
+
+    /// Answers CONNECT when it has waited enough.
+    pub(super) fn connect_in_turn(&mut self, server: &mut Server, now: Duration) {
+        let due =
+            matches!(&self.client, Client::Connecting(device, at) if device.hub.due_by() >= *at);
+        if !due || self.ended.is_some() {
+            return;
+        }
+        let Client::Connecting(device, _) = std::mem::replace(&mut self.client, Client::Unknown)
+        else {
+            return;
+        };
+        // It may have been disabled meanwhile.
+        if let Err(fault) = device.check() {
+            let what = format!("{} at {}", device.id.described(), device.hub.host());
+            return self.refuse(server, &what, &fault.code.to_string(), &fault.text);
+        }
+        server.restart_silence(now);
+        self.accept(server, *device, now);
+        self.on_events(server, now);
+    }
+
+    /// Refuses CONNECT because too many connect. Microsoft documents no return code for that.
+    fn refuse_for_now(&mut self, server: &mut Server, hub: &Hub, what: &str, code: ErrorCode) {
+        let refusals = &self.shared.refusals;
+        let (code_text, reason) = (code.to_string(), throttled_text(code));
+        refusals.log(Door::Connect, &code_text, self.reached.peer, what, reason);
+        if hub.rate_limits(RateLimits::connack) == ConnackRefusal::Unavailable {
+            self.sent(server.refuse(ConnectRefusal::Unavailable));
+        }
+        self.end(DisconnectReason::Throttled);
     }
 
     fn accept(&mut self, server: &mut Server, mut device: Device, now: Duration) {
@@ -111,10 +159,14 @@ impl Head {
 
     /// Refuses CONNECT. Clients hear no more than that they are not authorized: the reason is in the log.
     fn refuse(&mut self, server: &mut Server, what: &str, code: &str, reason: &str) {
-        let refusals = &self.shared.refusals;
-        refusals.log(Door::Connect, code, self.reached.peer, what, reason);
+        self.log_refusal(what, code, reason);
         self.sent(server.refuse(ConnectRefusal::NotAuthorized));
         self.end(DisconnectReason::ClientFault);
+    }
+
+    fn log_refusal(&self, what: &str, code: &str, reason: &str) {
+        let refusals = &self.shared.refusals;
+        refusals.log(Door::Connect, code, self.reached.peer, what, reason);
     }
 
     fn is_scope(&self, id_scope: &str) -> bool {

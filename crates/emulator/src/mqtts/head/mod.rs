@@ -8,8 +8,11 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
+use drawspan_emulator_hub::hub::Hub;
 use drawspan_emulator_hub::reached::Reached;
 use drawspan_emulator_hub::refusals::Door;
+use drawspan_emulator_hub::throttle_text::throttled_text;
+use drawspan_hub::ErrorCode;
 use drawspan_hub_model::event::{DisconnectReason, Protocol};
 use drawspan_mqtt::topic::Filter;
 use drawspan_mqtt::{Event, Server, ServerError};
@@ -32,12 +35,16 @@ pub(super) struct Head {
     ended: Option<DisconnectReason>,
     /// When it is looked at whether the device may still be connected.
     sweep_at: Option<Duration>,
+    /// When its token expires, unless the clock is changed.
+    expires_at: Option<Duration>,
 }
 
 /// Who is on the other side.
 enum Client {
     /// Its CONNECT has not come, or was refused.
     Unknown,
+    /// A device or module that may connect, at a time of the hub's clock.
+    Connecting(Box<Device>, Duration),
     /// A device or module, at its hub.
     Device(Box<Device>),
     /// One that registers at DPS.
@@ -57,6 +64,7 @@ impl Head {
             client: Client::Unknown,
             ended: None,
             sweep_at: None,
+            expires_at: None,
         }
     }
 
@@ -85,6 +93,15 @@ impl Head {
             return;
         }
         let result = server.received(bytes, now);
+        self.on_events(server, now);
+        self.store(server);
+        if let (Err(error), None) = (result, self.ended) {
+            self.fail_protocol(error);
+        }
+        self.look(server, now);
+    }
+
+    fn on_events(&mut self, server: &mut Server, now: Duration) {
         while self.ended.is_none()
             && let Some(event) = server.event()
         {
@@ -92,16 +109,16 @@ impl Head {
                 self.fail(&fault);
             }
         }
+    }
+
+    /// Stores what the device sent.
+    fn store(&mut self, server: &mut Server) {
         if let Client::Device(device) = &mut self.client {
             let stored = device.store(server);
             if let Err(fault) = stored {
                 self.fail(&fault);
             }
         }
-        if let (Err(error), None) = (result, self.ended) {
-            self.fail_protocol(error);
-        }
-        self.look(server, now);
     }
 
     fn on_event(&mut self, server: &mut Server, event: Event, now: Duration) -> Result<(), Fault> {
@@ -123,11 +140,13 @@ impl Head {
                     Client::Registration(registration) => (filters.iter())
                         .map(|(filter, wanted)| registration.subscribe(filter, *wanted))
                         .collect(),
-                    Client::Unknown => return Ok(()),
+                    // Nothing is read before CONNACK.
+                    Client::Unknown | Client::Connecting(..) => return Ok(()),
                 };
+                let lacks = matches!(client, Client::Device(device) if !device.has_every_topic());
                 for ((filter, _), _) in filters.iter().zip(&granted).filter(|(_, it)| it.is_none())
                 {
-                    self.refused(filter, &why_not_subscribed(filter));
+                    self.refused(filter, &why_not_subscribed(filter, lacks));
                 }
                 self.sent(server.subscribed(packet_id, &granted));
                 if let Client::Device(device) = &mut self.client {
@@ -175,6 +194,7 @@ impl Head {
 
     /// Does what others asked for.
     pub(super) fn look(&mut self, server: &mut Server, now: Duration) {
+        self.connect_in_turn(server, now);
         let Client::Device(device) = &mut self.client else {
             return;
         };
@@ -192,6 +212,26 @@ impl Head {
             }
             Err(fault) => self.fail(&fault),
         }
+        self.store(server);
+    }
+
+    /// When something that waits because of the hub's rates is due.
+    pub(super) fn next_release(&self) -> Option<(Arc<Hub>, Duration)> {
+        match &self.client {
+            Client::Connecting(device, at) => Some((Arc::clone(&device.hub), *at)),
+            Client::Device(device) => Some((Arc::clone(&device.hub), device.next_release()?)),
+            Client::Unknown | Client::Registration(_) => None,
+        }
+    }
+
+    /// Whether the client waits for its CONNECT to be answered.
+    pub(super) const fn waits_to_connect(&self) -> bool {
+        matches!(self.client, Client::Connecting(..))
+    }
+
+    /// Whether more is read: a client that waits to connect may send a little meanwhile.
+    pub(super) fn reads(&self, server: &Server) -> bool {
+        !self.waits_to_connect() || server.bytes_behind_connect() < limits::MQTT_READ_BYTES
     }
 
     /// When something is due.
@@ -199,7 +239,8 @@ impl Head {
         let Client::Device(device) = &self.client else {
             return None;
         };
-        [device.due(), self.sweep_at].into_iter().flatten().min()
+        let all = [device.due(), self.sweep_at, self.expires_at];
+        all.into_iter().flatten().min()
     }
 
     /// Does what is due.
@@ -208,7 +249,8 @@ impl Head {
             return;
         };
         device.on_time(server, now);
-        if self.sweep_at.is_some_and(|at| at <= now) {
+        let due = [self.sweep_at, self.expires_at];
+        if due.into_iter().flatten().any(|at| at <= now) {
             let allowed = device.check();
             self.sweep_soon(now);
             if let Err(fault) = allowed {
@@ -217,8 +259,23 @@ impl Head {
         }
     }
 
+    /// The hub's clock was changed: what is to be done by it is due at another time.
+    pub(super) fn clock_changed(&mut self, now: Duration) {
+        if self.expires_at.is_some() || self.sweep_at.is_some() {
+            self.sweep_soon(now);
+        }
+    }
+
+    /// Has it looked at in a while whether the device may still be connected, and when its token expires.
     fn sweep_soon(&mut self, now: Duration) {
+        let Client::Device(device) = &self.client else {
+            return;
+        };
         self.sweep_at = Some(now + Duration::from_millis(limits::TOKEN_SWEEP_MS));
+        let left = (self.shared.clock).machine_time_until(device.holds_until());
+        // Tokens may last for ever.
+        let left = left.map(|left| left.min(Duration::from_millis(limits::TOKEN_SWEEP_MAX_MS)));
+        self.expires_at = left.map(|left| now + left);
     }
 
     /// The client was silent for too long.
@@ -228,7 +285,7 @@ impl Head {
             false => "there was no CONNECT in time",
         };
         self.log(Door::Protocol, "Silent", reason);
-        self.end(DisconnectReason::ConnectionLost);
+        self.end(DisconnectReason::Silent);
     }
 
     /// Ends the connection for a fault, which is logged.
@@ -275,7 +332,7 @@ impl Head {
     fn name(&self) -> String {
         match &self.client {
             Client::Unknown => String::new(),
-            Client::Device(device) => {
+            Client::Device(device) | Client::Connecting(device, _) => {
                 format!("{} at {}", device.id.described(), device.hub.host())
             }
             Client::Registration(registration) => format!("registration {}", registration.id()),
@@ -283,8 +340,11 @@ impl Head {
     }
 }
 
-fn why_not_subscribed(filter: &str) -> String {
+fn why_not_subscribed(filter: &str, lacks: bool) -> String {
     match Filter::parse(filter) {
+        Some(_) if lacks => {
+            throttled_text(ErrorCode::OPERATION_NOT_AVAILABLE_IN_CURRENT_TIER).to_owned()
+        }
         Some(Filter::Inputs) => "the inputs of modules are served by IoT Edge alone".to_owned(),
         _ => foreign(filter, "nothing is sent to such topics"),
     }

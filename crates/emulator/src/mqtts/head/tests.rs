@@ -1,7 +1,9 @@
 //! A connection's head without sockets, and a client's packets by hand.
 
+mod clock;
 mod modules;
 mod mutations;
+mod throttling;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -29,6 +31,7 @@ use crate::startup::{self, Opened};
 
 fn shared(hub: &Arc<Hub>) -> Arc<Shared> {
     Arc::new(Shared {
+        clock: hub.clock().clone(),
         hubs: HubSet::new(vec![Arc::clone(hub)], None),
         dps: dps(hub, None),
         refusals: Refusals::new("ca.pem".into(), Clock::system()),

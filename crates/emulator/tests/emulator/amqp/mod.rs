@@ -5,6 +5,7 @@ mod cbs;
 mod certificates;
 mod client;
 mod events;
+mod failover;
 mod faults;
 mod links;
 mod log;

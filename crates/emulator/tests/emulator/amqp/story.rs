@@ -226,11 +226,11 @@ async fn a_day_of_a_device() {
     assert_eq!(
         witness.until("deviceDeleted").await,
         [
-            "deviceDisconnected a protocol=Amqps reason=Replaced",
+            "deviceDisconnected a protocol=Amqps reason=Replaced code=409002",
             "deviceConnected a protocol=Amqps",
             "deviceUpdated a",
             "deviceDisabled a",
-            "deviceDisconnected a protocol=Amqps reason=DeviceDisabled",
+            "deviceDisconnected a protocol=Amqps reason=DeviceDisabled code=403012",
             "c2dEnqueued a sequence=4",
             "c2dPurged a sequence=4",
             "deviceUpdated a",
@@ -257,7 +257,10 @@ async fn a_day_of_a_device() {
     );
 
     // A connection that breaks, one that is closed, and the end.
-    for (how, reason) in [("breaks", "ConnectionLost"), ("closes", "ClientClosed")] {
+    for (how, reason) in [
+        ("breaks", "ConnectionLost code=404104"),
+        ("closes", "ClientClosed"),
+    ] {
         let mut device = connect_as(&running, &device_token(&running, "c")).await;
         device.telemetry("c").await;
         if how == "closes" {
@@ -279,7 +282,7 @@ async fn a_day_of_a_device() {
         witness.until("deviceDisconnected").await,
         [
             "deviceConnected c protocol=Amqps",
-            "deviceDisconnected c protocol=Amqps reason=HubStopped",
+            "deviceDisconnected c protocol=Amqps reason=HubStopped code=400029",
         ]
     );
 }

@@ -242,7 +242,12 @@ fn that_a_device_was_refused_is_public_though_its_other_key_will_not_be_tried_so
     refuse(&mut process, &with_other_key);
     let mut told = std::collections::BTreeSet::new();
     while let Some(action) = process.fleet.action() {
-        if let Action::StatusChanged { device, reason, .. } = action
+        if let Action::StatusChanged {
+            device,
+            reason,
+            is_new: true,
+            ..
+        } = action
             && reason == drawspan_hub::ConnectionStatusReason::BadCredential
         {
             told.insert(device);

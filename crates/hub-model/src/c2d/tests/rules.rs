@@ -362,3 +362,42 @@ fn feedback_that_was_kept_is_ready_at_once() {
     assert_eq!(message.sequence, 3);
     assert!(matches!(&effects.changes[2], Change::Feedback(record) if record.number == 3));
 }
+
+#[test]
+fn a_failover_loses_messages_and_feedback_without_a_word() {
+    let a = device("a");
+    let mut model = with(&[("1", Ack::Full), ("2", Ack::Full), ("3", Ack::Full)]);
+    model.lock(&a, token(1), T0).unwrap();
+    let mut effects = Effects::default();
+    model
+        .settle(&a, token(1), Outcome::Complete, T0, &mut effects)
+        .unwrap();
+    model.lock(&a, token(2), T0).unwrap();
+    let mut effects = Effects::default();
+    assert_eq!(model.lose(&mut effects), (2, 1));
+    assert_eq!(told(&effects), []);
+    let gone = |change: &&Change| matches!(change, Change::Gone { .. });
+    assert_eq!(effects.changes.iter().filter(gone).count(), 2);
+    let feedback = |change: &&Change| matches!(change, Change::FeedbackGone { .. });
+    assert_eq!(effects.changes.iter().filter(feedback).count(), 1);
+    assert_eq!((model.count(&a), model.deadline()), (0, None));
+    assert_eq!(
+        model.settle(&a, token(2), Outcome::Complete, T0, &mut effects),
+        Err(LockLost)
+    );
+}
+
+#[test]
+fn a_lock_does_not_last_longer_because_the_time_of_day_is_set_back() {
+    let a = device("a");
+    let mut model = with(&[("1", Ack::None)]);
+    model.lock(&a, token(1), T0 + 59 * MINUTE).unwrap();
+    // A little is not noticed.
+    let mut effects = Effects::default();
+    model.time_set_back(T0 + 58 * MINUTE, &mut effects);
+    assert_eq!(effects.available, []);
+    model.time_set_back(T0 + MINUTE, &mut effects);
+    assert_eq!(effects.available, [device("a")]);
+    let again = model.lock(&a, token(2), T0 + MINUTE).unwrap();
+    assert_eq!(again.delivery_count, 0);
+}
