@@ -36,7 +36,9 @@ async function isCut(transport, device, seconds, cut) {
   const lived = (Date.now() - began) / 1000;
   const again = await connected(transport, bySignature());
   await emulator.lived(deviceId, ['deviceConnected', ...CUT, 'deviceConnected']);
-  await Promise.allSettled([client.close(), again.close()]);
+  // Over AMQP the SDK takes most of a minute to close a client that was cut.
+  client.close().catch(() => {});
+  await again.close();
   return lived;
 }
 

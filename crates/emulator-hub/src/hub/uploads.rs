@@ -246,7 +246,10 @@ impl Hub {
                 () = self.uploads.earlier.notified() => continue,
                 () = self.clock.sleep_until(until) => {}
             }
-            match self.tick_uploads().await {
+            let present = self.connections.present().await;
+            let ticked = self.tick_uploads().await;
+            drop(present);
+            match ticked {
                 Ok(()) => {}
                 Err(StoreError::Closed) => return,
                 Err(error) => {

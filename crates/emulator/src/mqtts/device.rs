@@ -1,9 +1,12 @@
 //! What a device or module of a hub has on its connection.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use drawspan_emulator_hub::connections::{Connection, LinkLine, Report, TokenLine};
+use drawspan_emulator_hub::faults::{Faults, Injection, Operation};
 use drawspan_emulator_hub::hub::Hub;
 use drawspan_emulator_hub::message_size::counted_bytes;
 use drawspan_emulator_hub::twin_refusal::TwinRefusal;
@@ -11,7 +14,7 @@ use drawspan_emulator_hub::waiting::Waiting;
 use drawspan_hub::{DeviceId, ErrorCode, ModuleId};
 use drawspan_hub_model::access::{Denied, Grant};
 use drawspan_hub_model::client_id::ClientId;
-use drawspan_hub_model::event::{DisconnectReason, HubEvent, Protocol};
+use drawspan_hub_model::event::{DisconnectReason, HubEvent};
 use drawspan_hub_model::policy::Right;
 use drawspan_hub_model::x509::Presented;
 use drawspan_mqtt::server::{Connect, Publish, Will};
@@ -52,6 +55,11 @@ pub(super) struct Device {
     pub(super) waiting: Waiting<Held>,
     /// When the last of its messages that waits is due.
     pub(super) owed_at: Duration,
+    /// What is stored later, because a fault is asked for, by when that is.
+    slowed: BTreeMap<(Duration, u64), (NewRecord, Option<u16>)>,
+    slowed_last: u64,
+    faults: Arc<Faults>,
+    connection: Arc<Connection>,
 }
 
 /// Why the hub closes a device's connection.
@@ -69,7 +77,8 @@ impl Device {
         user: &HubUser<'_>,
         connect: &Connect,
         certificate: Option<&Arc<Presented>>,
-        (protocol, wake): (Protocol, mpsc::Sender<Wake>),
+        wake: mpsc::Sender<Wake>,
+        (faults, connection): (&Arc<Faults>, &Arc<Connection>),
     ) -> Result<Self, Denied> {
         let id = ClientId {
             device: DeviceId::parse(user.device).map_err(|_| Denied::UnknownDevice)?,
@@ -89,7 +98,11 @@ impl Device {
         };
         let (scope, generation_id) = check(&hub, &id, &grant)?;
         Ok(Self {
-            session: Arc::new(MqttSession::new(protocol, wake)),
+            session: Arc::new(MqttSession::new(
+                connection.protocol,
+                connection.number,
+                wake,
+            )),
             hub,
             id,
             generation_id,
@@ -105,6 +118,10 @@ impl Device {
             owed: Vec::new(),
             waiting: Waiting::default(),
             owed_at: Duration::ZERO,
+            slowed: BTreeMap::new(),
+            slowed_last: 0,
+            faults: Arc::clone(faults),
+            connection: Arc::clone(connection),
         })
     }
 
@@ -141,7 +158,12 @@ impl Device {
     // What the client sends.
 
     /// Takes a message.
-    pub(super) fn publish(&mut self, server: &mut Server, publish: Publish) -> Result<(), Fault> {
+    pub(super) fn publish(
+        &mut self,
+        server: &mut Server,
+        publish: Publish,
+        now: Duration,
+    ) -> Result<(), Fault> {
         if publish.qos == Qos::ExactlyOnce {
             return Err(fault("QoS 2 is not served"));
         }
@@ -151,12 +173,22 @@ impl Device {
                     return Err(fault("the topic is another client's"));
                 }
                 let (record, bytes) = self.telemetry(bag, &publish)?;
+                if let Some(delay) = self.delay() {
+                    self.slow(record, publish.packet_id, now + delay);
+                    return Ok(());
+                }
                 return self.take_record(record, bytes, publish.packet_id);
             }
             Some(Published::MethodAnswer { status, request_id }) => {
                 let limits = self.hub.limits();
                 self.methods
                     .answered(request_id, status, publish.payload.clone(), limits);
+            }
+            Some(Published::TwinGet { request_id } | Published::TwinReport { request_id, .. })
+                if let Some(code) = self.refusal(Operation::Twins) =>
+            {
+                let answer = twin::faulted(request_id, code);
+                self.session.push(Push::Twin(answer));
             }
             Some(Published::TwinGet { request_id }) => {
                 let request_id = request_id.to_owned();
@@ -181,6 +213,32 @@ impl Device {
         }
     }
 
+    /// The refusal that a fault asks for.
+    pub(super) fn refusal(&self, operation: Operation) -> Option<ErrorCode> {
+        self.faults
+            .refusal(operation, self.hub.host(), Some(&self.id))
+    }
+
+    /// Whether nothing is to be accepted from it.
+    pub(super) fn is_stalled(&self) -> bool {
+        self.faults.stalls(self.hub.host(), &self.id)
+    }
+
+    /// How much later its next message is stored because a fault is asked for.
+    fn delay(&self) -> Option<Duration> {
+        let has_room = self.slowed.len() < limits::MQTT_SLOWED_MAX;
+        let (operation, host) = (Operation::D2c, self.hub.host());
+        let delay = self.faults.delay(operation, host, Some(&self.id));
+        delay.filter(|_| has_room)
+    }
+
+    /// Has a message stored later.
+    fn slow(&mut self, record: NewRecord, packet_id: Option<u16>, due: Duration) {
+        self.slowed_last += 1;
+        let due = (due, self.slowed_last);
+        self.slowed.insert(due, (record, packet_id));
+    }
+
     /// The message in a packet, and its size as the hub counts it.
     fn telemetry(&self, bag: &str, publish: &Publish) -> Result<(NewRecord, usize), Fault> {
         let kind = Kind {
@@ -199,6 +257,9 @@ impl Device {
                 text,
             })
         };
+        if let Some(code) = self.refusal(Operation::D2c) {
+            return refuse(code, "a fault is asked for".to_owned());
+        }
         let message = match telemetry::message(bag, publish.payload.clone(), kind) {
             Ok(message) => message,
             Err(error) => return refuse(ErrorCode::ARGUMENT_INVALID, error.to_string()),
@@ -212,6 +273,11 @@ impl Device {
         if bytes > limit {
             let text = format!("a message has at most {limit} bytes");
             return refuse(ErrorCode::MESSAGE_TOO_LARGE, text);
+        }
+        let own = message.application_properties.as_ref();
+        if let Some(injection) = own.and_then(Injection::of_properties) {
+            self.faults
+                .inject(self.hub.host(), &self.id, &self.connection, injection);
         }
         let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
         Ok((self.record(message.to_bytes()), bytes))
@@ -394,14 +460,45 @@ impl Device {
 
     /// When something is due.
     pub(super) fn due(&self) -> Option<Duration> {
-        self.messages.retry_at
+        let slowed = self.slowed.first_key_value().map(|((due, _), _)| *due);
+        [self.messages.retry_at, slowed].into_iter().flatten().min()
     }
 
     /// Does what is due.
-    pub(super) fn on_time(&mut self, server: &mut Server, now: Duration) {
+    pub(super) fn on_time(&mut self, server: &mut Server, now: Duration) -> Result<(), Fault> {
         if self.messages.retry_at.is_some_and(|at| at <= now) {
             self.messages.retry(&self.hub, &self.id.device);
             self.hand_out(server, now);
+        }
+        while let Some(first) = self.slowed.first_entry()
+            && first.key().0 <= now
+        {
+            let (record, packet_id) = first.remove();
+            self.arrived.push(record);
+            self.owed.extend(packet_id);
+        }
+        self.store(server)
+    }
+
+    /// Its subscriptions and what it proved itself by.
+    pub(super) fn report(&self) -> Report {
+        let topics = [
+            HubTopic::Messages,
+            HubTopic::Methods,
+            HubTopic::TwinAnswers,
+            HubTopic::Desired,
+        ];
+        let line = |topic: HubTopic| {
+            let qos = self.subscriptions.get(topic)?;
+            Some(LinkLine {
+                client: Some(self.id.clone()),
+                kind: format!("{topic:?} ({qos:?})"),
+                credit: None,
+            })
+        };
+        Report {
+            links: topics.into_iter().filter_map(line).collect(),
+            tokens: vec![TokenLine::of(Some(self.id.clone()), &self.grant)],
         }
     }
 
