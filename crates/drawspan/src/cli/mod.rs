@@ -172,6 +172,10 @@ fn not_parsed(error: &clap::Error) -> ExitCode {
 #[cfg(test)]
 #[path = "examples_tests.rs"]
 mod examples_tests;
+/// The fake by which the API tests itself.
+#[cfg(test)]
+#[path = "../../../api/src/fake.rs"]
+mod fake;
 
 /// Time limit for remaining background work at the end.
 const SHUTDOWN: std::time::Duration = std::time::Duration::from_secs(1);

@@ -172,8 +172,9 @@ impl Dps {
             .unwrap_or_else(PoisonError::into_inner) = allocation;
     }
 
-    /// Replaces all registrations. To be called by who is [alone](crate::connections::Connections::alone).
-    pub fn replace(&self, registrations: Registrations) {
+    /// Replaces all registrations and moves. To be called by who is [alone](crate::connections::Connections::alone).
+    pub fn replace(&self, registrations: Registrations, moves: Moves) {
+        self.parts.moves.replace(moves);
         *self
             .registrations
             .write()

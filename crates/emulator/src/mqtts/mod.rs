@@ -10,7 +10,6 @@ mod device_session;
 mod head;
 mod methods;
 mod registration;
-mod subscribing;
 mod telemetry;
 mod throttling;
 mod twin;

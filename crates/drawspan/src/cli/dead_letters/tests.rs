@@ -8,11 +8,7 @@ use drawspan_hub::UtcTime;
 use drawspan_settings::ApiKeys;
 
 use super::*;
-use fake::{Call, Fake};
-
-/// The fake by which the API tests itself.
-#[path = "../../../../api/src/fake.rs"]
-mod fake;
+use crate::cli::fake::{Call, Fake};
 
 const KEY: &str = "k-1";
 

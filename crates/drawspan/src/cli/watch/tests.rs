@@ -9,11 +9,7 @@ use drawspan_settings::ApiKeys;
 use tokio::sync::oneshot;
 
 use super::*;
-use fake::Fake;
-
-/// The fake by which the API tests itself.
-#[path = "../../../../api/src/fake.rs"]
-mod fake;
+use crate::cli::fake::Fake;
 
 const KEY: &str = "k-1";
 
