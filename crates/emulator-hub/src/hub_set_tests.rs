@@ -18,6 +18,7 @@ fn set(names: &[&str]) -> HubSet {
         Arc::new(Hub::new(Parts {
             host: HostName::parse(name).unwrap(),
             clock: Clock::system(),
+            connections: crate::connections::Connections::new(Clock::system()),
             limits: Limits::default(),
             rate_limits: RateLimits::default(),
             events: Events::new(Clock::system(), Vec::new()),
@@ -33,7 +34,6 @@ fn set(names: &[&str]) -> HubSet {
             uploads: drawspan_hub_model::uploads::Uploads::default(),
             storage: crate::test_hub::storage(&Clock::system()),
             store: None,
-            connections: crate::connections::Connections::new(Clock::system()),
             log: Arc::new(TelemetryLog::open(None, 1, LogLimits::default()).unwrap()),
         }))
     };

@@ -26,6 +26,7 @@ mod snapshot;
 mod stores;
 mod task;
 mod throttle;
+mod usage;
 mod views;
 
 use std::collections::HashMap;
@@ -57,6 +58,7 @@ use registrations::Registrations;
 use routes::RouteTable;
 use stores::Stores;
 use task::{Sources, Task};
+use usage::UsageCounts;
 
 pub use gateway::Gateway;
 pub use request::Relisted;
@@ -179,6 +181,11 @@ pub fn start(
         pulls: Arc::default(),
         guard,
         webhook_secrets,
+        usage: Arc::new(UsageCounts::new(
+            config.device_limits,
+            config.hub_size,
+            unix,
+        )),
         counters: Arc::new(Counters::new(store)),
     })
 }

@@ -20,6 +20,8 @@ pub const REQUEST_BATCH: usize = 256;
 pub const PULL_GRACE_MS: u64 = 1_000;
 /// Requests that wait for messages, of all devices.
 pub const PULLS: usize = 10_000;
+/// Reports of devices' use that are made at a time: each looks at every device that sent today.
+pub const USAGE_REPORTS_AT_ONCE: usize = 1;
 /// Devices that one request for a list looks at.
 pub const LISTED_AT_ONCE: usize = 1_000;
 /// That a hub refuses a device's messages is told to the controller once in so long, …

@@ -14,7 +14,7 @@ use crate::limits::{QUEUE_PATIENCE_S, QUEUED_PER_DEVICE};
 
 const fn limiter<'p>(paces: &'p Paces, operation: &Operation) -> &'p RateLimiter {
     match operation {
-        Operation::Send(_) => &paces.sends,
+        Operation::Send(..) => &paces.sends,
         Operation::Twin(TwinOperation::Get) => &paces.twin_reads,
         Operation::Twin(TwinOperation::Report(_)) => &paces.twin_updates,
     }

@@ -32,15 +32,18 @@ impl Head {
         hub: &Arc<Hub>,
         arrived: &Arrived,
     ) {
-        let now = hub.now_unix_ms();
+        // The sender counts by the machine's time.
+        let now = hub.clock().machine_unix_ms();
         let read = service_send::read(arrived.message_format, &arrived.payload, hub.limits(), now);
-        let read = read.and_then(|(device, message)| {
+        let read = read.and_then(|(device, mut message)| {
             let client = ClientId::from(&device);
             let faults = &self.shared.faults;
-            match faults.refusal(Operation::C2d, hub.host(), Some(&client)) {
-                Some(code) => Err(faulted(code)),
-                None => Ok((device, message)),
+            if let Some(code) = faults.refusal(Operation::C2d, hub.host(), Some(&client)) {
+                return Err(faulted(code));
             }
+            let expires = message.expires_unix_ms;
+            message.expires_unix_ms = expires.map(|at| hub.clock().of_machine(at));
+            Ok((device, message))
         });
         match read {
             Ok(message) => self.take_message_to_device(connection, hub, arrived, message),
