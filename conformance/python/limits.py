@@ -13,13 +13,13 @@ from backend import create
 from check import capability, env, run, same, say
 from device_mqtt import Column, Sync, wait_for
 
-# What the client raises, which never connects again by itself here.
+# What the client raises, which never connects again by itself here. The cause of a `ClientError` names the status.
 EXPECTED = {
-    "telemetry above the rate": "",
-    "telemetry beyond the quota": "",
-    "a twin above the rate": "",
-    "a twin beyond the quota": "",
-    "a connection above the rate": "",
+    "telemetry above the rate": "OperationCancelled",
+    "telemetry beyond the quota": "OperationCancelled",
+    "a twin above the rate": "ClientError",
+    "a twin beyond the quota": "ClientError",
+    "a connection above the rate": "ConnectionDroppedError",
 }
 
 
@@ -35,7 +35,7 @@ def control(method, *words):
 
 def limits(*words):
     """Nothing is limited but this. Beginning with off, so that no earlier operation counts."""
-    control("PUT", "off", "quota=sku")
+    control("PUT", "off")
     if words:
         control("PUT", *words)
 

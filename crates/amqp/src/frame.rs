@@ -14,7 +14,7 @@ pub const TLS_HEADER: [u8; 8] = *b"AMQP\x02\x01\x00\x00";
 pub const SASL_HEADER: [u8; 8] = *b"AMQP\x03\x01\x00\x00";
 
 /// Bytes of a frame header without extension.
-const HEADER_BYTES: usize = 8;
+pub const HEADER_BYTES: usize = 8;
 /// The same in words of four bytes, as the header says it.
 const HEADER_WORDS: u8 = 2;
 const TYPE_AMQP: u8 = 0;

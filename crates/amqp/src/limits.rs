@@ -34,3 +34,7 @@ pub const MAX_QUEUED_BYTES: usize = 32 * 1_024 * 1_024;
 pub const MAX_MESSAGE_BYTES: u64 = 1_024 * 1_024;
 /// A peer's idle time-out below this is served as if it were this: one heartbeat every 50 ms at most.
 pub const MIN_PEER_IDLE_TIME_OUT_MS: u32 = 100;
+/// Frames of a connection that are noted on request.
+pub const TRACED_FRAMES: usize = 256;
+/// Characters of the name and fields of one such frame.
+pub const TRACED_CHARS: usize = 300;

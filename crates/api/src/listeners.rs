@@ -93,7 +93,7 @@ mod tests {
         };
         let first = take(1);
         assert_eq!(first.len(), MAX_LISTENERS_PER_KEY);
-        assert!(MAX_LISTENERS_PER_KEY < MAX_LISTENERS);
+        const { assert!(MAX_LISTENERS_PER_KEY < MAX_LISTENERS) };
         let problem = listeners.admit(1).unwrap_err();
         assert_eq!(problem.kind(), Kind::TooManyListeners);
         let others: Vec<_> = (2..100).flat_map(take).collect();

@@ -44,3 +44,9 @@ pub const INVOKE_CONNECT_S: u32 = 10;
 pub const SHOWN_BODY_CHARS: usize = 160;
 /// Characters of a property that are shown.
 pub const SHOWN_PROPERTY_CHARS: usize = 60;
+/// Bytes of one event that `drawspan watch` reads.
+pub const WATCH_EVENT_BYTES: usize = 65_536;
+/// After so long without a sign of life, which the bridge gives every 15 s, `drawspan watch` connects again.
+pub const WATCH_SILENCE_S: u64 = 45;
+/// The longest pause between its attempts to connect.
+pub const WATCH_PAUSE_MAX_S: u64 = 30;

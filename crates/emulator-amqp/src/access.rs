@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use drawspan_emulator_hub::connections::TokenLine;
 use drawspan_emulator_hub::hub::Hub;
 use drawspan_hub::HostName;
 use drawspan_hub_model::access::{Denied, Grant};
@@ -134,6 +135,15 @@ impl Access {
             Some(grant) if grant.is_by_certificate() => AuthKind::X509,
             _ => AuthKind::Sas,
         }
+    }
+
+    /// The tokens, or the certificate, without their secrets.
+    pub(super) fn lines(&self) -> Vec<TokenLine> {
+        let of_clients = self.clients.iter();
+        let of_clients = of_clients.map(|(client, grant)| (Some(client.clone()), &**grant));
+        let of_policies = self.policies.iter().map(|grant| (None, grant));
+        let line = |(client, grant): (Option<ClientId>, &Grant)| TokenLine::of(client, grant);
+        of_clients.chain(of_policies).map(line).collect()
     }
 
     /// Whether there is no token at all.

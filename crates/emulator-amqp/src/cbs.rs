@@ -20,7 +20,7 @@ pub(super) fn answer(
     request: &Message,
     hub: &Hub,
     access: &mut Access,
-    fails: impl FnOnce(&Access, &Grant) -> bool,
+    fails: impl FnOnce(&Access, &Grant) -> Option<ErrorCode>,
 ) -> (Bytes, Option<Refused>) {
     match put_token(request, hub, access, fails) {
         Ok(()) => (respond(request, 200, "OK", Body::Empty), None),
@@ -45,7 +45,7 @@ fn put_token(
     request: &Message,
     hub: &Hub,
     access: &mut Access,
-    fails: impl FnOnce(&Access, &Grant) -> bool,
+    fails: impl FnOnce(&Access, &Grant) -> Option<ErrorCode>,
 ) -> Result<(), Refused> {
     let property = |name| property(request, name);
     match property("operation") {
@@ -79,9 +79,10 @@ fn put_token(
         };
         (status, status_description(code, &denied.to_string()))
     })?;
-    if fails(access, &grant) {
-        let text = "the hub failed, as it was asked to by --fault";
-        return Err((500, status_description(ErrorCode::SERVER_ERROR, text)));
+    if let Some(code) = fails(access, &grant) {
+        let text = "a fault is asked for";
+        let status = i32::from(code.http_status());
+        return Err((status, status_description(code, text)));
     }
     access
         .put(grant)

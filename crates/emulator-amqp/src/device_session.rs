@@ -106,6 +106,10 @@ impl DeviceSession for AmqpSession {
         self.protocol
     }
 
+    fn connection(&self) -> u64 {
+        self.signals.connection()
+    }
+
     fn replaced(&self) {
         for (_, link) in std::mem::take(&mut *self.links()) {
             self.signals.notify(Notice::DeviceTaken(link));

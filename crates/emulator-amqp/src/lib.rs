@@ -15,6 +15,7 @@ mod device_session;
 mod error;
 mod event_message;
 mod events;
+mod faulted;
 mod feedback;
 mod file_notification;
 mod filter;
@@ -34,6 +35,7 @@ mod signals;
 mod telemetry;
 mod twin;
 
+use std::io;
 use std::sync::Arc;
 
 use drawspan_amqp::engine::{Closed, Config, Connection};
@@ -41,7 +43,6 @@ use drawspan_emulator_hub::clock::Clock;
 use drawspan_emulator_hub::dps::Dps;
 use drawspan_emulator_hub::faults::Faults;
 use drawspan_emulator_hub::hub_set::HubSet;
-use drawspan_emulator_hub::limits::AMQP_SILENCE_MS;
 use drawspan_emulator_hub::reached::Secured;
 use drawspan_emulator_hub::refusals::Refusals;
 use drawspan_hub_model::event::DisconnectReason;
@@ -66,7 +67,7 @@ pub struct Shared {
     feedback: Receivers,
     file_notifications: Receivers,
     refusals: Arc<Refusals>,
-    faults: Faults,
+    faults: Arc<Faults>,
 }
 
 impl Shared {
@@ -77,7 +78,7 @@ impl Shared {
         hubs: HubSet,
         dps: Arc<Dps>,
         refusals: Arc<Refusals>,
-        faults: Faults,
+        faults: Arc<Faults>,
     ) -> Arc<Self> {
         let shared = Arc::new(Self {
             clock,
@@ -119,11 +120,13 @@ where
     let (wake, commands) = mpsc::channel::<Wake>(1);
     let signals = Arc::new(Signals::new(wake));
     let peer = reached.peer;
+    let _present = shared.faults.connections().present().await;
     let clock = drawspan_net::Clock::start();
     let mut engine = Connection::server(engine_config(), sasl::mechanisms(), clock.now());
     let (mut changes, mut failovers) = (shared.clock.changes(), shared.hubs.failovers());
     engine.set_pace(shared.clock.scale(), clock.now());
     let mut head = Head::new(shared, reached, Arc::clone(&signals));
+    let entered = Arc::clone(head.connection());
     let ended = {
         let driven = drive(stream, engine, &mut head, commands, clock);
         tokio::pin!(driven);
@@ -136,6 +139,9 @@ where
                 }
                 () = changes.changed() => signals.wake(),
                 () = failovers.begun() => signals.wake(),
+                () = entered.severed() => {
+                    break Ended::Stream(io::ErrorKind::ConnectionAborted.into());
+                }
                 never = signals.ring() => match never {},
             }
         }
@@ -164,7 +170,7 @@ fn disconnect_reason(ended: &Ended) -> DisconnectReason {
 fn engine_config() -> Config {
     Config {
         container_id: String::from("drawspan-emulator"),
-        silence_ms: Some(AMQP_SILENCE_MS),
+        silence_ms: Some(limits::AMQP_SILENCE_MS),
         ..Config::default()
     }
 }

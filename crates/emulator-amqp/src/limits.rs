@@ -1,7 +1,7 @@
 //! Limits of the AMQP head.
 
 pub use drawspan_emulator_hub::limits::{
-    BATCH_MESSAGES_MAX, PUSHES_MAX, READ_PAUSE_MS, REGISTRATION_BODY_BYTES,
+    AMQP_SILENCE_MS, BATCH_MESSAGES_MAX, PUSHES_MAX, READ_PAUSE_MS, REGISTRATION_BODY_BYTES,
     REGISTRATION_REQUESTS_MAX, TOKEN_SWEEP_MAX_MS,
 };
 
@@ -48,3 +48,6 @@ pub const TWIN_REQUESTS_MAX: usize = 8_192;
 pub const TWIN_BATCH: usize = 256;
 /// Pause before a store that had too much to do is asked again.
 pub const TWIN_RETRY_MS: u64 = 10;
+
+/// Messages of one connection that are stored later, because a fault was asked for.
+pub const SLOWED_MAX: usize = 10_000;

@@ -1,7 +1,7 @@
 //! Signals from other tasks to a connection's task.
 
 use std::convert::Infallible;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -30,6 +30,8 @@ pub(super) struct Alarm {
 #[derive(Debug)]
 pub(super) struct Signals {
     wake: mpsc::Sender<Wake>,
+    /// The connection's number.
+    connection: AtomicU64,
     stop: AtomicBool,
     notices: Mutex<Vec<Notice>>,
     pushes: Mutex<Vec<Push>>,
@@ -87,6 +89,7 @@ impl Signals {
     pub(super) fn new(wake: mpsc::Sender<Wake>) -> Self {
         Self {
             wake,
+            connection: AtomicU64::new(0),
             stop: AtomicBool::new(false),
             notices: Mutex::default(),
             pushes: Mutex::default(),
@@ -121,6 +124,16 @@ impl Signals {
     pub(super) fn wake(&self) {
         // Full means that a wake-up is pending already; closed, that the connection is gone.
         let _ = self.wake.try_send(Wake);
+    }
+
+    /// Takes note of the connection's number.
+    pub(super) fn set_connection(&self, number: u64) {
+        self.connection.store(number, Ordering::Relaxed);
+    }
+
+    /// The connection's number.
+    pub(super) fn connection(&self) -> u64 {
+        self.connection.load(Ordering::Relaxed)
     }
 
     /// The emulator stops.

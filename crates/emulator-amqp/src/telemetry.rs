@@ -1,6 +1,8 @@
 //! Telemetry links: what devices and modules send, single and in batches.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use drawspan_amqp::codec::{DecodeError, decode_value};
@@ -8,6 +10,7 @@ use drawspan_amqp::engine::{AcceptOptions, Connection, Credit, DeliveryId, LinkI
 use drawspan_amqp::message::{BATCH_MESSAGE_FORMAT, Message, SectionKind, batch, sections};
 use drawspan_amqp::performative::{Attach, DeliveryState, Error, condition};
 use drawspan_amqp::value::{Map, Symbol, Value};
+use drawspan_emulator_hub::faults::Injection;
 use drawspan_emulator_hub::hub::Hub;
 use drawspan_emulator_hub::message_size::counted_bytes;
 use drawspan_hub::ErrorCode;
@@ -106,6 +109,52 @@ pub(super) fn accept_options(hub: &Limits) -> AcceptOptions {
     }
 }
 
+/// The fault that the properties of a batch ask for.
+fn asked_on_envelope(payload: &Bytes) -> Option<Injection> {
+    let mut sections = sections(payload).map_while(Result::ok);
+    let own = sections.find(|section| section.kind == SectionKind::ApplicationProperties)?;
+    match decode_value(&own.value) {
+        Ok(Value::Map(own)) => Injection::of_properties(&own),
+        _ => None,
+    }
+}
+
+/// Messages that are stored later than they came, by when they are due.
+#[derive(Debug, Default)]
+pub(super) struct Slowed {
+    waiting: BTreeMap<(Duration, u64), Arrivals>,
+    last: u64,
+}
+
+impl Slowed {
+    /// Where a message goes that is due at `due`: as many as may wait do, others are stored at once, which is `otherwise`.
+    pub(super) fn later<'a>(
+        &'a mut self,
+        due: Duration,
+        otherwise: &'a mut Arrivals,
+    ) -> &'a mut Arrivals {
+        if self.waiting.len() >= limits::SLOWED_MAX {
+            return otherwise;
+        }
+        self.last += 1;
+        self.waiting.entry((due, self.last)).or_default()
+    }
+
+    /// When the next message is due.
+    pub(super) fn due(&self) -> Option<Duration> {
+        self.waiting.first_key_value().map(|((due, _), _)| *due)
+    }
+
+    /// Stores what is due.
+    pub(super) fn store(&mut self, connection: &mut Connection, hub: &Arc<Hub>, now: Duration) {
+        while self.due().is_some_and(|due| due <= now)
+            && let Some((_, mut arrivals)) = self.waiting.pop_first()
+        {
+            arrivals.store(connection, hub);
+        }
+    }
+}
+
 /// Messages of one wake-up, stored together before any of them is acknowledged.
 #[derive(Debug, Default)]
 pub(super) struct Arrivals {
@@ -113,13 +162,18 @@ pub(super) struct Arrivals {
     deliveries: Vec<(LinkId, DeliveryId)>,
 }
 
-/// The messages of a delivery, or what is wrong with it.
+/// The messages of a delivery, with the fault that they ask for, or what is wrong with it.
 pub(super) fn read(
     link: &TelemetryLink,
     message_format: u32,
     payload: &Bytes,
     hub: &Limits,
-) -> Result<Vec<Bytes>, Error> {
+) -> Result<(Vec<Bytes>, Option<Injection>), Error> {
+    let mut injection = match message_format {
+        0 => None,
+        // The C client writes it on the envelope.
+        _ => asked_on_envelope(payload),
+    };
     let mut messages = match message_format {
         0 => vec![payload.clone()],
         // A batch counts as it is encoded.
@@ -147,12 +201,13 @@ pub(super) fn read(
         ));
     }
     for message in &mut messages {
-        check(message, hub, link.client.module.is_some())?;
+        let asked = check(message, hub, link.client.module.is_some())?;
+        injection = injection.or(asked);
         if let Some(model) = &link.model_id {
             *message = with_model(message, model).map_err(malformed)?;
         }
     }
-    Ok(messages)
+    Ok((messages, injection))
 }
 
 impl Arrivals {
@@ -211,8 +266,9 @@ pub(super) fn malformed(error: DecodeError) -> Error {
     )
 }
 
-/// Whether a message can be read, by those as well who will get it from the event endpoint, and is within the hub's limit.
-fn check(encoded: &Bytes, hub: &Limits, of_module: bool) -> Result<(), Error> {
+/// Whether a message can be read, by those as well who will get it from the event endpoint, and is within the hub's limit. Returns the
+/// fault that it asks for.
+fn check(encoded: &Bytes, hub: &Limits, of_module: bool) -> Result<Option<Injection>, Error> {
     let message = Message::decode(encoded).map_err(malformed)?;
     let annotations = message.message_annotations.as_ref();
     let own = message.application_properties.as_ref();
@@ -223,7 +279,8 @@ fn check(encoded: &Bytes, hub: &Limits, of_module: bool) -> Result<(), Error> {
         let code = ErrorCode::INVALID_OPERATION;
         return Err(refusal(condition::NOT_IMPLEMENTED, code, text));
     }
-    check_size(&message, encoded.len(), hub.telemetry_message_bytes)
+    check_size(&message, encoded.len(), hub.telemetry_message_bytes)?;
+    Ok(own.and_then(Injection::of_properties))
 }
 
 /// Whether a message, of which `encoded_bytes` came, is within a limit of the hub's.

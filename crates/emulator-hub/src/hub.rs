@@ -8,7 +8,9 @@ mod kept;
 mod methods;
 mod mqtt_sessions;
 mod news;
+mod replacing;
 mod sessions;
+mod telemetry;
 mod throttle;
 mod uploads;
 
@@ -16,9 +18,7 @@ use std::fmt;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use drawspan_hub::{
-    DeviceConnectionString, DeviceId, ErrorCode, HostName, HubConnectionString, ModuleId,
-};
+use drawspan_hub::{DeviceConnectionString, DeviceId, HostName, HubConnectionString, ModuleId};
 use drawspan_hub_model::access::{self, Denied, Grant, Principal};
 use drawspan_hub_model::c2d::{CloudToDevice, Effects};
 use drawspan_hub_model::client_id::ClientId;
@@ -35,12 +35,10 @@ use drawspan_hub_model::token_life::Presentation;
 use drawspan_hub_model::uploads::Uploads;
 use drawspan_hub_model::x509::{Authorities, Presented};
 use drawspan_hub_store::{MqttSession, Store, StoreError};
-use drawspan_segment_log::{
-    AuthScope, LogError, NewRecord, PartitionInfo, Position, StoredRecord, Subscription,
-    TelemetryLog,
-};
+use drawspan_segment_log::{AuthScope, TelemetryLog};
 
 use crate::clock::Clock;
+use crate::connections::Connections;
 use crate::observe::Events;
 use crate::random::{self, NoRandomness};
 use crate::sessions::Sessions;
@@ -51,6 +49,7 @@ pub use c2d::{SendError, SettleError};
 pub use failover::{FailoverError, Lost};
 pub use methods::InvokeError;
 use mqtt_sessions::KeptSubscriptions;
+pub use replacing::Contents;
 use throttle::HeldThrottle;
 pub use throttle::{Room, ThrottleState};
 use uploads::HeldUploads;
@@ -78,6 +77,7 @@ pub struct Hub {
     subscriptions: KeptSubscriptions,
     uploads: HeldUploads,
     storage: Storage,
+    connections: Arc<Connections>,
     is_failing_over: AtomicBool,
     /// Called when the hub begins to fail over.
     failover_begins: OnceLock<Told>,
@@ -126,6 +126,8 @@ pub struct Parts {
     pub storage: Storage,
     /// `None` keeps the registry in memory only.
     pub store: Option<Arc<Store>>,
+    /// The connections of the emulator's clients.
+    pub connections: Arc<Connections>,
     /// Telemetry.
     pub log: Arc<TelemetryLog>,
 }
@@ -166,6 +168,7 @@ impl Hub {
             uploads,
             storage,
             store,
+            connections,
             log,
         } = parts;
         // Initial contents are not events of the hub.
@@ -193,6 +196,7 @@ impl Hub {
             subscriptions: KeptSubscriptions::from_stored(mqtt_sessions),
             uploads: HeldUploads::new(uploads),
             storage,
+            connections,
             is_failing_over: AtomicBool::new(false),
             failover_begins: OnceLock::new(),
             feedback_waits: OnceLock::new(),
@@ -329,78 +333,6 @@ impl Hub {
         self.groups.find(name)
     }
 
-    /// Stores messages of devices and modules; see [`TelemetryLog::append_batch`].
-    ///
-    /// # Errors
-    /// When they are not all stored. None of them may be acknowledged then.
-    pub fn ingest(&self, records: &[NewRecord]) -> Result<(), LogError> {
-        let now_unix_ms = self.now_unix_ms();
-        let stored = self.log.append_batch(records, now_unix_ms);
-        for record in records {
-            let client = sender(record);
-            self.emit(match &stored {
-                Ok(()) => HubEvent::TelemetryAccepted {
-                    client,
-                    bytes: record.message.len(),
-                },
-                Err(_) => HubEvent::TelemetryRefused {
-                    client,
-                    code: ErrorCode::SERVER_ERROR,
-                },
-            });
-        }
-        stored?;
-        let mut registry = self.registry_mut();
-        for record in records {
-            registry.set_active(&sender(record), now_unix_ms);
-        }
-        Ok(())
-    }
-
-    /// How many partitions the event endpoint has.
-    pub fn partition_count(&self) -> u16 {
-        self.log.partition_count()
-    }
-
-    /// The bounds of a partition; `None` if there is no such partition.
-    pub fn partition(&self, partition: u16) -> Option<PartitionInfo> {
-        self.log.info(partition)
-    }
-
-    /// Sequence number at which reading from `position` begins; see [`TelemetryLog::seek`].
-    ///
-    /// # Errors
-    /// When the log cannot be read.
-    pub fn seek(&self, partition: u16, position: Position) -> Result<u64, LogError> {
-        self.log.seek(partition, position)
-    }
-
-    /// Messages from `sequence` on; see [`TelemetryLog::read`].
-    ///
-    /// # Errors
-    /// When the log cannot be read.
-    pub fn read(
-        &self,
-        partition: u16,
-        sequence: u64,
-        max_records: usize,
-        max_bytes: usize,
-    ) -> Result<Vec<StoredRecord>, LogError> {
-        self.log.read(partition, sequence, max_records, max_bytes)
-    }
-
-    /// Has `wake` called when a partition grows; see [`TelemetryLog::subscribe`].
-    ///
-    /// # Errors
-    /// When too many readers wait already.
-    pub fn subscribe(
-        &self,
-        partition: u16,
-        wake: impl Fn() + Send + Sync + 'static,
-    ) -> Result<Option<Subscription>, LogError> {
-        self.log.subscribe(partition, wake)
-    }
-
     /// Connection strings of the policies that clients use, owner first.
     pub fn connection_strings(&self) -> Vec<HubConnectionString> {
         POLICIES
@@ -452,7 +384,8 @@ impl Hub {
             }
             spec
         });
-        self.ensure(specs).await
+        let specs: Vec<_> = specs.collect();
+        self.ensure(specs.into_iter()).await
     }
 
     /// Creates the devices of these that there are not yet.
@@ -513,12 +446,5 @@ impl Hub {
         self.registry
             .write()
             .unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn sender(record: &NewRecord) -> ClientId {
-    ClientId {
-        device: record.device_id.clone(),
-        module: record.module_id.clone(),
     }
 }

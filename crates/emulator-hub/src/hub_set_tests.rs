@@ -18,6 +18,7 @@ fn set(names: &[&str]) -> HubSet {
         Arc::new(Hub::new(Parts {
             host: HostName::parse(name).unwrap(),
             clock: Clock::system(),
+            connections: crate::connections::Connections::new(Clock::system()),
             limits: Limits::default(),
             rate_limits: RateLimits::default(),
             events: Events::new(Clock::system(), Vec::new()),

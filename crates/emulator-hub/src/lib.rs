@@ -2,13 +2,15 @@
 //!
 //! [`Hub`] joins the hub as a value (`drawspan-hub-model`), its store and its telemetry log, by a [`Clock`]; [`sessions`] knows one
 //! session per device; [`Dps`] registers devices; everything that happens passes through [`observe`]. [`refusals`] is the log by
-//! which a user finds out why a client does not get through, [`faults`] what is caused on request.
+//! which a user finds out why a client does not get through, [`faults`] what is caused on request, [`connections`] how others reach
+//! a client's connection.
 //!
 //! The protocol heads stand on this crate: AMQP in `drawspan-emulator-amqp`, MQTT and HTTPS in `drawspan-emulator`.
 
 pub mod blobs;
 pub mod certificate_chain;
 pub mod clock;
+pub mod connections;
 pub mod device_message;
 pub mod dps;
 pub mod faults;

@@ -69,3 +69,16 @@ pub const STORAGE_TIME_MS: u64 = 10_000;
 pub const STORAGE_ANSWER_BYTES: usize = 64 * 1024;
 /// Life of the signature by which a user reads and deletes uploaded files: a year.
 pub const USER_SIGNATURE_S: u64 = 365 * 24 * 60 * 60;
+
+/// Faults that are active at once.
+pub const FAULTS_MAX: usize = 256;
+/// Faults that devices asked for and that have not begun.
+pub const INJECTIONS_MAX: usize = 1_024;
+/// How long a fault that refuses goes on when the device that asks for it does not say, in seconds.
+pub const INJECTED_DURATION_S: f64 = 10.0;
+/// Longest delay and duration that a device can ask for, in seconds: a day.
+pub const INJECTED_SECONDS_MAX: f64 = 86_400.0;
+/// Orders that wait for one connection's task.
+pub const ORDERS_MAX: usize = 4_096;
+/// Requests that are under way get this long to end before a hub's state is replaced.
+pub const ALONE_MS: u64 = 10_000;

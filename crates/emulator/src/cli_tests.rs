@@ -1,6 +1,5 @@
 use clap::{Args as _, Command, FromArgMatches as _};
 use drawspan_emulator_hub::faults::Fault;
-use drawspan_hub::DeviceId;
 
 use super::{EmulatorArgs, InvalidArgs};
 use crate::config::{Config, Ports};
@@ -79,8 +78,8 @@ fn every_flag_counts() {
     assert_eq!(
         config.faults,
         [
-            Fault::Renewals(10),
-            Fault::Stall(DeviceId::parse("x").unwrap())
+            "renewals=10%".parse::<Fault>().unwrap(),
+            "stall=x".parse().unwrap()
         ]
     );
     assert_eq!(config.policy_key.unwrap().to_base64(), KEY);

@@ -208,7 +208,7 @@ impl Config {
             .into_iter()
             .filter(|count| !C2D_DELIVERY_COUNTS.contains(count));
         mistakes.extend(wrong.map(Mistake::DeliveryCount));
-        let shares = |fault: &&Fault| matches!(fault, Fault::Renewals(_));
+        let shares = |fault: &&Fault| matches!(fault, Fault::Refuse { .. });
         if self.faults.iter().filter(shares).count() > 1 {
             mistakes.push(Mistake::TwoShares);
         }

@@ -11,7 +11,6 @@ use drawspan_emulator_hub::faults::Faults;
 use drawspan_emulator_hub::hub_set::HubSet;
 use drawspan_emulator_hub::refusals::Refusals;
 use drawspan_emulator_hub::stop::{Stop, Stopper};
-use drawspan_hub_model::device::{AuthenticationSpec, DeviceSpec};
 use drawspan_hub_store::Store;
 use drawspan_segment_log::Flusher;
 use rustls::ServerConfig;
@@ -19,8 +18,9 @@ use tokio::task::JoinSet;
 
 use crate::banner;
 use crate::config::Config;
-use crate::control::{Control, ControlFile};
+use crate::control::{Control, ControlFile, Counters};
 use crate::server::{self, Accepting, Addresses, Listeners};
+use crate::snapshots::{self, Snapshots};
 use crate::start_error::StartError;
 use crate::startup::{self, Opened};
 use crate::state::StateFolder;
@@ -60,7 +60,9 @@ impl Emulator {
         // First, because a port that is taken is the likeliest failure and should leave no trace.
         let listeners = server::listen(&config)?;
         let addresses = listeners.addresses;
-        let from = config.clone();
+        let counters = Arc::<Counters>::default();
+        let mut from = config.clone();
+        from.observers.push(Arc::clone(&counters) as _);
         let opened = tokio::task::spawn_blocking(move || startup::open(&from));
         let Opened {
             state,
@@ -69,30 +71,27 @@ impl Emulator {
             hubs,
             dps,
             logs,
+            connections,
         } = opened
             .await
             .map_err(|error| StartError::Thread(io::Error::other(error)))??;
-        for hub in &hubs {
-            // Registering would give them these keys anyway, and end the ones that are announced.
-            hub.ensure_devices(&config.devices, dps.groups().first())
-                .await?;
-            let certified = config.certificate_devices.iter();
-            let certified = certified.map(|(id, authentication)| DeviceSpec {
-                authentication: AuthenticationSpec::Other(authentication.clone()),
-                ..DeviceSpec::new(id.clone())
-            });
-            hub.ensure(certified).await?;
-        }
+        snapshots::ensure(&config, &hubs, &dps).await?;
         let clock = config.clock.clone();
         let flusher = Flusher::start(logs, move || clock.unix_ms()).map_err(StartError::Thread)?;
         let hubs = HubSet::new(hubs, config.dps_name.clone());
         let banner = banner::text(&config, &hubs, &dps, addresses, &tls.ca_path);
 
-        for fault in &config.faults {
-            tracing::warn!(%fault, "a fault is caused on request");
-        }
         let (stopper, stop) = Stop::new();
         let refusals = Refusals::new(tls.ca_path.clone(), config.clock.clone());
+        let snapshots = Snapshots::new(snapshots::Parts {
+            config: config.clone(),
+            folder: state.path().to_path_buf(),
+            hubs: hubs.clone(),
+            dps: Arc::clone(&dps),
+            connections: Arc::clone(&connections),
+            store: store.clone(),
+        });
+        let faults = Faults::new(config.clock.clone(), connections, &config.faults);
         let heads = Heads {
             tls: tls.server,
             amqps: amqps::Shared::new(
@@ -101,13 +100,14 @@ impl Emulator {
                 hubs.clone(),
                 Arc::clone(&dps),
                 Arc::clone(&refusals),
-                Faults::new(&config.faults),
+                Arc::clone(&faults),
             ),
             mqtts: Arc::new(mqtts::Shared {
                 clock: config.clock.clone(),
                 hubs: hubs.clone(),
                 dps: Arc::clone(&dps),
                 refusals: Arc::clone(&refusals),
+                faults: Arc::clone(&faults),
                 mqtt_5_reason: config.mqtt_5_reason,
             }),
             router: https::router(https::Shared {
@@ -116,7 +116,9 @@ impl Emulator {
                 ca_pem: tls.ca_pem.into(),
                 control: Arc::new(Control {
                     clock: config.clock.clone(),
-                    state: state.is_kept().then(|| state.path().to_path_buf()),
+                    faults,
+                    counters,
+                    snapshots: Some(snapshots),
                 }),
             }),
             refusals,

@@ -25,6 +25,7 @@ mod mqtts;
 mod pictures;
 mod retention;
 mod server;
+mod snapshots;
 mod start_error;
 mod startup;
 mod state;

@@ -38,6 +38,14 @@ pub const UPLOAD_LIST_PAGE: usize = 5_000;
 pub const CONTROL_BODY_BYTES: usize = 64 * 1024;
 /// Longest time of a request of `drawspan emulator ctl`, connecting included.
 pub const CONTROL_CALL_MS: u64 = 60_000;
+/// Snapshots in one state directory.
+pub const SNAPSHOTS_MAX: usize = 32;
+/// Characters of a snapshot's name.
+pub const SNAPSHOT_NAME_CHARS: usize = 64;
+/// Connections, links and the like in one answer of the control API.
+pub const CONTROL_ROWS_MAX: usize = 10_000;
+/// A connection describes itself within this time, or is left out.
+pub const CONTROL_REPORT_MS: u64 = 2_000;
 /// Largest answer that `drawspan emulator ctl` takes.
 pub const CONTROL_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 /// Life of the token by which `drawspan emulator ctl` asks.
@@ -74,6 +82,8 @@ pub const MQTT_WRITE_MS: u64 = 30_000;
 pub const MQTT_OUTPUT_BYTES: usize = 1024 * 1024;
 /// An MQTT connection ends when so many bytes wait to be written to it.
 pub const MQTT_OUTPUT_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Messages of an MQTT client that are stored later, because a fault is asked for.
+pub const MQTT_SLOWED_MAX: usize = 1_000;
 /// Messages that a device has over MQTT without having acknowledged them.
 pub const MQTT_MESSAGES_UNACKNOWLEDGED: usize = 50;
 

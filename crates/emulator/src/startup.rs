@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use drawspan_emulator_hub::clock::Clock;
+use drawspan_emulator_hub::connections::Connections;
 use drawspan_emulator_hub::dps::{self, Dps, MOVES, Moves};
 use drawspan_emulator_hub::hub::{Hub, Parts};
 use drawspan_emulator_hub::observe::Events;
@@ -41,6 +42,7 @@ pub(crate) struct Opened {
     pub(crate) hubs: Vec<Arc<Hub>>,
     pub(crate) dps: Arc<Dps>,
     pub(crate) logs: Vec<Arc<TelemetryLog>>,
+    pub(crate) connections: Arc<Connections>,
 }
 
 /// Opens everything that is on disk. Blocks.
@@ -122,6 +124,7 @@ pub(crate) fn open(config: &Config) -> Result<Opened, StartError> {
     let store = database.map(Store::start).transpose()?.map(Arc::new);
     let logs = parts.iter().map(|(.., log)| Arc::clone(log)).collect();
     let events = Events::new(config.clock.clone(), config.observers.clone());
+    let connections = Connections::new(config.clock.clone());
     let hubs = parts.into_iter().map(
         |(host, authorities, registry, messages, mqtt_sessions, uploads, log)| {
             let (uploads, blobs) = uploads;
@@ -144,6 +147,7 @@ pub(crate) fn open(config: &Config) -> Result<Opened, StartError> {
                 uploads,
                 storage,
                 store,
+                connections: Arc::clone(&connections),
                 log,
             }))
         },
@@ -174,6 +178,7 @@ pub(crate) fn open(config: &Config) -> Result<Opened, StartError> {
         hubs,
         dps: Arc::new(dps),
         logs,
+        connections,
     })
 }
 

@@ -14,8 +14,9 @@ use temporary::TemporaryFolder;
 
 const LOCK_FILE: &str = "lock";
 const REGISTRY_FILE: &str = "registry.db";
-const HUBS_FOLDER: &str = "hubs";
-const UPLOADS_FOLDER: &str = "uploads";
+pub(crate) const HUBS_FOLDER: &str = "hubs";
+pub(crate) const UPLOADS_FOLDER: &str = "uploads";
+pub(crate) const SNAPSHOTS_FOLDER: &str = "snapshots";
 /// The registry last: until it is gone, the rest is missed.
 const REGISTRY_FILES: [&str; 5] = [
     "registry.db-wal",
@@ -140,6 +141,7 @@ fn is_ours(name: &str) -> bool {
     name == LOCK_FILE
         || name == HUBS_FOLDER
         || name == UPLOADS_FOLDER
+        || name == SNAPSHOTS_FOLDER
         || name.starts_with("control.")
         || name.starts_with("registry.")
         || name.starts_with("ca.")

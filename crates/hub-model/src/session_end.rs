@@ -44,6 +44,8 @@ pub enum DisconnectReason {
     ClientFault,
     /// The hub fails over to another region.
     FailingOver,
+    /// The hub ended it because a fault was asked for.
+    FaultInjected,
     /// The hub stops.
     HubStopped,
 }
@@ -79,7 +81,9 @@ impl DisconnectReason {
             Self::QuotaExceeded => ErrorCode::QUOTA_EXCEEDED,
             Self::ClientFault => ErrorCode::GENERIC_BAD_REQUEST,
             Self::FailingOver => ErrorCode::HUB_FAILING_OVER,
-            Self::HubStopped => ErrorCode::CONNECTION_FORCEFULLY_CLOSED_ON_FAULT_INJECTION,
+            Self::FaultInjected | Self::HubStopped => {
+                ErrorCode::CONNECTION_FORCEFULLY_CLOSED_ON_FAULT_INJECTION
+            }
         })
     }
 }

@@ -11,6 +11,7 @@ mod modules;
 mod mqtt_sessions;
 mod open;
 mod schema;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 mod twins;
@@ -118,6 +119,16 @@ pub enum StoreError {
         /// Format found.
         found: i64,
         /// Format that can be read.
+        readable: i64,
+    },
+    /// A snapshot of another version.
+    #[error("the snapshot at {} has format {found}, this version restores format {readable}: make a new one", path.display())]
+    OtherFormat {
+        /// The database file.
+        path: PathBuf,
+        /// Format found.
+        found: i64,
+        /// Format that can be restored.
         readable: i64,
     },
     /// A stored device, or message to one, makes no sense.

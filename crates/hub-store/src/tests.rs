@@ -11,6 +11,7 @@ mod authorities;
 mod c2d;
 mod modules;
 mod mqtt_sessions;
+mod snapshot;
 mod twins;
 mod uploads;
 

@@ -30,13 +30,21 @@ pub struct Slot(mpsc::OwnedPermit<Job>);
 #[derive(Debug)]
 pub struct Written(oneshot::Receiver<Result<(), StoreError>>);
 
-struct Job {
+enum Job {
+    Write(WriteJob),
+    /// Something that is no change: done after everything that was handed over before it.
+    Work(Work),
+}
+
+struct WriteJob {
     hub: HostName,
     writes: Vec<Write>,
     done: Done,
     /// Called when writes that failed were written after all.
     later: Option<Later>,
 }
+
+type Work = Box<dyn FnOnce(&mut Database) + Send>;
 
 /// Called once with the result of a write, on the writing thread, even if the job is dropped.
 struct Done(Option<OnWritten>);
@@ -116,6 +124,29 @@ impl Store {
             })
     }
 
+    /// Does `work` on the writing thread, after everything that was handed over before. Nothing is written meanwhile.
+    ///
+    /// # Errors
+    /// Those of `work`, and those of [`Self::slot`].
+    pub async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Database) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let slot = self.slot().await?;
+        let (done, result) = oneshot::channel();
+        slot.0.send(Job::Work(Box::new(move |database| {
+            // The caller may be gone.
+            let _ = done.send(work(database));
+        })));
+        match result.await {
+            Ok(result) => result,
+            Err(_) => {
+                self.failing.check()?;
+                Err(StoreError::Closed)
+            }
+        }
+    }
+
     /// Takes nothing more, and waits until everything that was handed over is written. Blocks.
     pub fn close(&self) {
         drop(
@@ -156,12 +187,12 @@ impl Slot {
     ) {
         let done = Done(Some(Box::new(done)));
         let later = None;
-        self.0.send(Job {
+        self.0.send(Job::Write(WriteJob {
             hub,
             writes,
             done,
             later,
-        });
+        }));
     }
 
     /// As [`send_then`](Self::send_then); `later` is called when the changes failed to be written, and were written after that.
@@ -173,12 +204,12 @@ impl Slot {
         later: impl FnOnce() + Send + 'static,
     ) {
         let done = Done(Some(Box::new(done)));
-        self.0.send(Job {
+        self.0.send(Job::Write(WriteJob {
             hub,
             writes,
             done,
             later: Some(Box::new(later)),
-        });
+        }));
     }
 }
 
@@ -211,18 +242,20 @@ impl Writer {
     fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
         let mut open = true;
         while open {
-            let mut group = Vec::new();
+            let (mut group, mut work) = (Vec::new(), None);
             if self.backlog.is_empty() {
                 match jobs.blocking_recv() {
-                    Some(job) => group.push(job),
+                    Some(Job::Write(job)) => group.push(job),
+                    Some(Job::Work(first)) => work = Some(first),
                     None => return,
                 }
             } else {
                 std::thread::sleep(Duration::from_millis(STORE_RETRY_MS));
             }
-            while group.len() < STORE_GROUP {
+            while work.is_none() && group.len() < STORE_GROUP {
                 match jobs.try_recv() {
-                    Ok(job) => group.push(job),
+                    Ok(Job::Write(job)) => group.push(job),
+                    Ok(Job::Work(next)) => work = Some(next),
                     Err(TryRecvError::Empty) => break,
                     Err(TryRecvError::Disconnected) => {
                         open = false;
@@ -231,18 +264,34 @@ impl Writer {
                 }
             }
             self.write(group);
+            if let Some(work) = work {
+                self.work(work);
+            }
         }
         // The queue was drained by then.
         while let Ok(job) = jobs.try_recv() {
-            self.write(vec![job]);
+            match job {
+                Job::Write(job) => self.write(vec![job]),
+                Job::Work(work) => self.work(work),
+            }
         }
         if !self.backlog.is_empty() {
             tracing::error!(changes = self.backlog.len(), registry = %self.database.path.display(), "changes of the registry are lost: they could not be written until the end");
         }
     }
 
+    /// Does something else, unless changes wait to be written: its caller then learns that it is not done.
+    fn work(&mut self, work: Work) {
+        if self.backlog.is_empty() {
+            work(&mut self.database);
+        }
+    }
+
     /// Writes what failed before, and this group, in one transaction. A group that fails joins what failed.
-    fn write(&mut self, group: Vec<Job>) {
+    fn write(&mut self, group: Vec<WriteJob>) {
+        if group.is_empty() && self.backlog.is_empty() {
+            return;
+        }
         if let Err(why) = self.database.check_whole() {
             return self.failed(why, group);
         }
@@ -289,7 +338,7 @@ impl Writer {
         );
     }
 
-    fn failed(&mut self, why: &str, group: Vec<Job>) {
+    fn failed(&mut self, why: &str, group: Vec<WriteJob>) {
         if self.failing.begin(why) {
             tracing::error!(error = %why, registry = %self.database.path.display(), "the registry cannot be written; it takes no changes until it can");
         }
@@ -340,9 +389,11 @@ impl Drop for Done {
 
 impl fmt::Debug for Job {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Job")
-            .field("hub", &self.hub)
-            .finish_non_exhaustive()
+        let mut shown = f.debug_struct("Job");
+        if let Self::Write(job) = self {
+            shown.field("hub", &job.hub);
+        }
+        shown.finish_non_exhaustive()
     }
 }
 

@@ -11,3 +11,8 @@ pub const CONNECT_BYTES_MAX: usize = 300 * 1024;
 
 /// Bytes of the first packet's head by which the protocol's version is known: fixed header, name and level.
 pub(crate) const HEAD_BYTES_MAX: usize = 16;
+
+/// Packets of a connection that are noted on request.
+pub const TRACED_PACKETS: usize = 256;
+/// Characters of the name and fields of one such packet.
+pub const TRACED_CHARS: usize = 300;

@@ -4,6 +4,8 @@
 //! in use, and keeps both (with at most 16 requests under way it held 142), and it uses a connection for as long as it is busy, though
 //! the service's name may mean another address by then.
 
+mod stream;
+
 use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
@@ -23,6 +25,8 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::connect::{ConnectError, Connector, is_certificate_refused};
 use crate::limits;
+
+pub use stream::HttpStream;
 
 /// Sends requests to one service. Redirects are answers like others.
 #[derive(Debug)]

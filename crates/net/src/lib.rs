@@ -26,7 +26,7 @@ pub use clock::Clock;
 pub use connect::{ConnectError, Connector, Route, Transport, is_certificate_refused};
 pub use device_authority::{DeviceAuthority, InvalidAuthority, NoCertificate};
 pub use drive::{Ended, Handler, drive};
-pub use http::{HttpBounds, HttpChannel, HttpClient, HttpError};
+pub use http::{HttpBounds, HttpChannel, HttpClient, HttpError, HttpStream};
 pub use identity::{ClientIdentity, InvalidIdentity};
 pub use listen::listen;
 pub use mailbox::Mailbox;

@@ -12,6 +12,7 @@ use super::LogLimits;
 use super::error::LogError;
 use super::index::{Entry, Index};
 use super::position::Target;
+use super::replace;
 use super::scan;
 use super::sealed::{ReadPlace, Sealed};
 use super::segment::{Base, PREAMBLE, PREAMBLE_BYTES};
@@ -94,6 +95,28 @@ impl Disk {
             next,
             last_unix_ms,
         })
+    }
+
+    /// Its folder.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Copies all segments into a folder.
+    pub(super) fn copy(&self, to: &Path) -> Result<(), LogError> {
+        for sealed in &self.sealed {
+            let path = &sealed.path;
+            replace::link(path, &to.join(sealed.base.file_name()))
+                .map_err(|cause| LogError::io("copy", path, cause))?;
+        }
+        let Active {
+            path,
+            base,
+            end_position,
+            ..
+        } = &self.active;
+        replace::copy(path, &to.join(base.file_name()), *end_position)
+            .map_err(|cause| LogError::io("copy", path, cause))
     }
 
     /// The oldest place that is kept.

@@ -84,6 +84,9 @@ pub enum LogError {
         "the partition takes no more messages, because an earlier write failed and could not be undone"
     )]
     Broken,
+    /// A log in memory has no files.
+    #[error("telemetry in memory cannot be copied")]
+    InMemory,
     /// Too many readers wait for one partition.
     #[error("too many readers wait for this partition")]
     TooManyReaders,

@@ -13,6 +13,7 @@ mod notify;
 mod partition;
 mod position;
 mod record;
+mod replace;
 mod scan;
 mod sealed;
 mod segment;

@@ -13,6 +13,7 @@ use super::index::Entry;
 use super::notify::{Subscription, Waiters};
 use super::position::{Keys, Position, Target};
 use super::record::{self, NewRecord, StoredRecord};
+use super::replace;
 use super::sealed::ReadPlace;
 use super::segment::{Base, keys};
 use super::tail::{Chunk, Tail};
@@ -40,6 +41,8 @@ struct State {
     disk: Option<Disk>,
     /// The mark of the kept records.
     mark: Option<Mark>,
+    /// It could not be replaced: what is stored now would be lost.
+    broken: bool,
 }
 
 /// Outside the folder, so that it stays when the folder is deleted.
@@ -49,7 +52,41 @@ pub(super) fn mark_path(folder: &Path) -> PathBuf {
 
 impl Partition {
     pub(super) fn open(folder: Option<&Path>, limits: LogLimits) -> Result<Self, LogError> {
-        let state = match folder {
+        let partition = Self {
+            state: Mutex::new(State::open(folder, limits)?),
+            waiters: Waiters::default(),
+            limits,
+        };
+        partition.find_last()?;
+        Ok(partition)
+    }
+
+    /// Copies all segments into a new folder.
+    pub(super) fn snapshot(&self, to: &Path) -> Result<(), LogError> {
+        // Held meanwhile, so that nothing grows and nothing expires.
+        let state = self.lock();
+        let disk = state.disk.as_ref().ok_or(LogError::InMemory)?;
+        private::folder(to).map_err(|cause| LogError::io("create", to, cause))?;
+        disk.copy(to)
+    }
+
+    /// Replaces everything by the segments in a folder, or by nothing.
+    pub(super) fn replace(&self, from: Option<&Path>) -> Result<(), LogError> {
+        let mut state = self.lock();
+        let folder = state.disk.as_ref().map(|disk| disk.folder().to_path_buf());
+        state.broken = true;
+        if let Some(folder) = &folder {
+            replace::folder(folder, from)?;
+        }
+        *state = State::open(folder.as_deref(), self.limits)?;
+        drop(state);
+        self.find_last()
+    }
+}
+
+impl State {
+    fn open(folder: Option<&Path>, limits: LogLimits) -> Result<Self, LogError> {
+        Ok(match folder {
             Some(folder) => {
                 let Opened {
                     disk,
@@ -61,36 +98,33 @@ impl Partition {
                 let kept = [disk.begin().sequence, next.sequence];
                 let mark = Mark::begin(&mark, 0, kept);
                 let mark = mark.map_err(|cause| LogError::io("mark", folder, cause))?;
-                State {
+                Self {
                     next,
                     last: None,
                     last_unix_ms,
                     tail,
                     disk: Some(disk),
                     mark: Some(mark),
+                    broken: false,
                 }
             }
             None => {
                 let tail = Tail::new(limits.memory_bytes);
-                State {
+                Self {
                     next: Base::default(),
                     last: None,
                     last_unix_ms: 0,
                     tail,
                     disk: None,
                     mark: None,
+                    broken: false,
                 }
             }
-        };
-        let partition = Self {
-            state: Mutex::new(state),
-            waiters: Waiters::default(),
-            limits,
-        };
-        partition.find_last()?;
-        Ok(partition)
+        })
     }
+}
 
+impl Partition {
     /// Stores `records` with one write. Nothing is stored when this fails.
     pub(super) fn append<'a>(
         &self,
@@ -98,6 +132,9 @@ impl Partition {
         now_unix_ms: u64,
     ) -> Result<(), LogError> {
         let mut state = self.lock();
+        if state.broken {
+            return Err(LogError::Broken);
+        }
         let unix_ms = now_unix_ms.max(state.last_unix_ms);
         state.roll_if_due(now_unix_ms)?;
         let mut position = state.disk.as_ref().map_or(0, Disk::end_position);
@@ -284,6 +321,7 @@ fn open_complete(folder: &Path, limits: LogLimits) -> Result<Opened, LogError> {
     if let Some(parent) = folder.parent() {
         private::folder(parent).map_err(|cause| LogError::io("create", parent, cause))?;
     }
+    replace::finish(folder)?;
     let path = mark_path(folder);
     let recorded = Recorded::read(&path).map_err(|cause| LogError::io("read", &path, cause))?;
     if recorded == Recorded::Damaged && !disk::has_segments(folder) {

@@ -2,6 +2,7 @@
 
 mod crash;
 mod model;
+mod replacing;
 mod rules;
 mod throughput;
 

@@ -84,6 +84,27 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         scripts: &[Node("renewals.js", &[])],
     },
     Scenario {
+        name: "node-lifetimes",
+        about: "azure-iot-device that renews stays connected over each transport, and with a token that ends is cut in the documented order, at scale 1 and when the clock is advanced",
+        servers: &[ByScripts],
+        drive: None,
+        scripts: &[Node("lifetimes.js", &[])],
+    },
+    Scenario {
+        name: "python-lifetimes",
+        about: "azure-iot-device of Python that renews stays connected over MQTT, in WebSockets as well, and with a token that ends is cut in the documented order, at scale 1 and when the clock is advanced",
+        servers: &[ByScripts],
+        drive: None,
+        scripts: &[Python("lifetimes.py", &[])],
+    },
+    Scenario {
+        name: "node-faults",
+        about: "azure-iot-device comes back by itself from the faults that its own suite asks for, over each transport; the control API sees it",
+        servers: &[Emulator],
+        drive: None,
+        scripts: &[Node("faults.js", &[])],
+    },
+    Scenario {
         name: "node-registry",
         about: "azure-iothub creates, changes, lists and deletes devices, and their twins; stale ETags are refused",
         servers: &[Emulator],

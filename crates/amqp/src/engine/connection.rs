@@ -12,6 +12,7 @@ use super::session::Session;
 use super::settle::PendingDisposition;
 use super::silence::Silence;
 use super::slab::Slab;
+use super::trace::{self, Trace};
 use crate::frame;
 use crate::limits;
 use crate::performative::{Close, Error, Open, Performative};
@@ -35,6 +36,8 @@ pub struct Connection {
     pub(super) sendable: VecDeque<u32>,
     pub(super) queued_bytes: usize,
     pub(super) pending_disposition: Option<PendingDisposition>,
+    /// Frames that are noted, once that is asked for.
+    pub(super) trace: Option<Box<Trace>>,
     phase_since: Duration,
     silence: Silence,
     last_write: Duration,
@@ -118,6 +121,7 @@ impl Connection {
             sendable: VecDeque::new(),
             queued_bytes: 0,
             pending_disposition: None,
+            trace: None,
             phase_since: now,
             silence: Silence::new(now),
             last_write: now,
@@ -142,6 +146,9 @@ impl Connection {
 
     /// The next event. Reads at most as many frames as it takes to find one.
     pub fn poll_event(&mut self, now: Duration) -> Option<Event> {
+        if let Some(trace) = &mut self.trace {
+            trace.now = now;
+        }
         loop {
             if let Some(event) = self.events.pop_front() {
                 return Some(event);
@@ -336,7 +343,9 @@ impl Connection {
     /// Writes a frame behind what was decided before it.
     pub(super) fn emit(&mut self, channel: u16, performative: &Performative) {
         self.flush_disposition();
+        let before = self.output.len();
         frame::encode_performative(&mut self.output, channel, performative);
+        self.trace_sent(channel, before, || trace::of(performative));
     }
 
     pub(super) fn check_open(&self) -> Result<(), CommandError> {

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::connection::{Connection, NO_SESSION, Phase};
 use super::event::Closed;
+use super::trace;
 use crate::frame::{self, FrameKind, RawFrame};
 use crate::performative::{Error, Performative, condition};
 
@@ -63,9 +64,13 @@ impl Connection {
     }
 
     fn on_amqp(&mut self, channel: u16, body: Bytes, now: Duration) {
+        let bytes = body.len() + frame::HEADER_BYTES;
         match frame::decode_performative(body) {
             Ok(None) => {}
-            Ok(Some(performative)) => self.on_performative(channel, performative, now),
+            Ok(Some(performative)) => {
+                self.trace_received(channel, bytes, || trace::of(&performative));
+                self.on_performative(channel, performative, now);
+            }
             Err(error) => self.violate(Error::new(condition::DECODE_ERROR, error.to_string())),
         }
     }

@@ -6,6 +6,7 @@ use super::config::Credit;
 use super::connection::Connection;
 use super::event::{CommandError, DeliveryId, Event, LinkId};
 use super::session::{Session, channel_of, serial_after};
+use super::trace;
 use crate::frame;
 use crate::performative::{
     Attach, DeliveryTag, Detach, Error, Flow, Performative, ReceiverSettleMode, Role, condition,
@@ -352,7 +353,9 @@ impl Connection {
         };
         let channel = channel_of(link.session);
         self.flush_disposition();
+        let before = self.output.len();
         frame::encode_flow(&mut self.output, channel, &flow);
+        self.trace_sent(channel, before, || trace::of_flow(&flow));
     }
 }
 

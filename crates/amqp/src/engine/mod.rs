@@ -23,9 +23,11 @@ mod silence;
 mod slab;
 #[cfg(test)]
 mod tests;
+mod trace;
 mod unsettled;
 
 pub use config::{AcceptOptions, ClientSasl, Config, Credit, LinkOptions};
 pub use connection::Connection;
 pub use event::{Closed, CommandError, DeliveryId, Event, LinkId, SessionId};
 pub use send::Outgoing;
+pub use trace::TracedFrame;

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::connection::{Connection, Phase};
 use super::event::{CommandError, Event, LinkId};
 use super::session::{Sent, channel_of};
+use super::trace;
 use crate::frame;
 use crate::limits;
 use crate::performative::{DeliveryTag, ReceiverSettleMode, Role, Transfer};
@@ -245,7 +246,11 @@ impl Connection {
             batchable: false,
             payload: Bytes::new(),
         };
-        frame::encode_transfer(&mut self.output, channel_of(index), &transfer, piece);
+        let (channel, before) = (channel_of(index), self.output.len());
+        frame::encode_transfer(&mut self.output, channel, &transfer, piece);
+        self.trace_sent(channel, before, || {
+            trace::of_transfer(&transfer, piece.len())
+        });
     }
 
     /// Moves waiting transfers to the output, one frame per session and turn.

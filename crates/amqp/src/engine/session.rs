@@ -6,6 +6,7 @@ use super::connection::{Connection, NO_SESSION};
 use super::event::{CommandError, Event, LinkId, SessionId};
 use super::link::{Link, NO_LINK};
 use super::send::Queued;
+use super::trace;
 use super::unsettled::Unsettled;
 use crate::frame;
 use crate::limits;
@@ -215,12 +216,22 @@ impl Connection {
         Ok(())
     }
 
-    /// Announces an incoming window of 0 for the rest of a session's life, so that the peer may send no more transfers (specification
-    /// 2.5.6). Transfers that are on their way already are accepted.
+    /// Announces an incoming window of 0 until [`Self::open_window`], so that the peer may send no more transfers (specification 2.5.6).
+    /// Transfers that are on their way already are accepted.
     pub fn shut_window(&mut self, session: SessionId) -> Result<(), CommandError> {
         self.check_open()?;
         let found = self.session_mut(session)?;
         if !std::mem::replace(&mut found.window_shut, true) {
+            self.emit_session_flow(session.index);
+        }
+        Ok(())
+    }
+
+    /// Announces the usual incoming window again.
+    pub fn open_window(&mut self, session: SessionId) -> Result<(), CommandError> {
+        self.check_open()?;
+        let found = self.session_mut(session)?;
+        if std::mem::replace(&mut found.window_shut, false) {
             self.emit_session_flow(session.index);
         }
         Ok(())
@@ -395,7 +406,9 @@ impl Connection {
             return;
         };
         self.flush_disposition();
-        frame::encode_flow(&mut self.output, channel_of(index), &flow);
+        let (channel, before) = (channel_of(index), self.output.len());
+        frame::encode_flow(&mut self.output, channel, &flow);
+        self.trace_sent(channel, before, || trace::of_flow(&flow));
     }
 
     fn emit_begin(&mut self, index: u32, remote_channel: Option<u16>) {

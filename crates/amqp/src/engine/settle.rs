@@ -3,6 +3,7 @@
 use super::connection::Connection;
 use super::event::{CommandError, DeliveryId, Event, LinkId, SessionId};
 use super::session::{channel_of, concerns_sent};
+use super::trace;
 use crate::frame;
 use crate::performative::{DeliveryState, Disposition, ReceiverSettleMode, Role};
 
@@ -131,7 +132,7 @@ impl Connection {
             state: Some(DeliveryState::Accepted),
             batchable: false,
         };
-        frame::encode_disposition(&mut self.output, channel_of(pending.session), &disposition);
+        self.write_disposition(pending.session, &disposition);
     }
 
     fn emit_disposition(
@@ -151,7 +152,13 @@ impl Connection {
             state,
             batchable: false,
         };
-        frame::encode_disposition(&mut self.output, channel_of(session), &disposition);
+        self.write_disposition(session, &disposition);
+    }
+
+    fn write_disposition(&mut self, session: u32, disposition: &Disposition) {
+        let (channel, before) = (channel_of(session), self.output.len());
+        frame::encode_disposition(&mut self.output, channel, disposition);
+        self.trace_sent(channel, before, || trace::of_disposition(disposition));
     }
 
     pub(super) fn on_disposition(&mut self, session: u32, disposition: Disposition) {

@@ -1,9 +1,7 @@
 //! `drawspan dead-letters`: undelivered events of a running bridge.
 
-mod bridge;
 mod table;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -15,10 +13,10 @@ use http::Method;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::time::sleep;
 
+use super::bridge::{Bridge, BridgeArgs, NotDone};
 use super::load::bar_of;
 use super::{block_on, failed, misused, say};
 use crate::limits::DEAD_LETTER_TRIES;
-use bridge::{Bridge, NotDone};
 use table::{Letter, Page};
 
 pub(super) const EXAMPLES: &str = "\
@@ -43,27 +41,6 @@ pub(super) enum DeadLettersCommand {
     /// Remove dead letters
     #[command(after_help = EXAMPLES)]
     Discard(ChosenArgs),
-}
-
-#[derive(Args)]
-pub(super) struct BridgeArgs {
-    /// URL of the bridge
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:5001")]
-    url: String,
-    /// Key for the header x-api-key
-    #[arg(
-        long,
-        value_name = "KEY",
-        env = "DRAWSPAN_API_KEY",
-        hide_env_values = true
-    )]
-    api_key: Option<String>,
-    /// File that holds the key
-    #[arg(long, value_name = "FILE", conflicts_with = "api_key")]
-    api_key_file: Option<PathBuf>,
-    /// PEM file of the authority that signed the bridge's certificate [default: those of the system]
-    #[arg(long, value_name = "FILE")]
-    ca: Option<PathBuf>,
 }
 
 #[derive(Args)]
@@ -134,13 +111,7 @@ fn with(
     work: impl AsyncFnOnce(Bridge, String) -> ExitCode,
 ) -> ExitCode {
     let mut mistakes = Mistakes::default();
-    let bridge = Bridge::new(
-        &mut mistakes,
-        &args.url,
-        args.api_key.as_deref(),
-        args.api_key_file.as_deref(),
-        args.ca.as_deref(),
-    );
+    let bridge = Bridge::new(&mut mistakes, args);
     let filter = which.filter(&mut mistakes);
     match (bridge, mistakes.lines()) {
         (Some(bridge), []) => block_on(work(bridge, filter)),

@@ -3,6 +3,7 @@
 mod advice;
 mod api_key;
 mod backup;
+mod bridge;
 mod completions;
 mod config;
 mod dead_letters;
@@ -25,6 +26,7 @@ mod show;
 mod signals;
 mod state;
 mod term;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -59,6 +61,9 @@ enum Command {
     /// List, send again and remove undelivered events of a running bridge
     #[command(subcommand)]
     DeadLetters(dead_letters::DeadLettersCommand),
+    /// Follow the connections of devices at a running bridge, with the cause of every change
+    #[command(after_help = watch::EXAMPLES)]
+    Watch(watch::WatchArgs),
     /// List, rotate and remove the keys that encrypt the state directory
     #[command(subcommand)]
     Keys(keys::KeysCommand),
@@ -133,6 +138,7 @@ pub fn main() -> ExitCode {
         Command::Import(args) => import::run(&args),
         Command::ApiKey(command) => api_key::run(&command),
         Command::DeadLetters(command) => dead_letters::run(&command),
+        Command::Watch(args) => watch::run(&args),
         Command::Keys(command) => keys::run(&command),
         Command::Backup(args) => backup::backup(&args),
         Command::Restore(args) => backup::restore(&args),
@@ -166,6 +172,10 @@ fn not_parsed(error: &clap::Error) -> ExitCode {
 #[cfg(test)]
 #[path = "examples_tests.rs"]
 mod examples_tests;
+/// The fake by which the API tests itself.
+#[cfg(test)]
+#[path = "../../../api/src/fake.rs"]
+mod fake;
 
 /// Time limit for remaining background work at the end.
 const SHUTDOWN: std::time::Duration = std::time::Duration::from_secs(1);

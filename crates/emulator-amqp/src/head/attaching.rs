@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use drawspan_amqp::engine::{AcceptOptions, Connection, Credit, LinkId, SessionId};
 use drawspan_amqp::performative::{Attach, Error, SenderSettleMode, condition};
+use drawspan_emulator_hub::faults::Operation;
 use drawspan_emulator_hub::hub::Hub;
 use drawspan_emulator_hub::refusals::Door;
 use drawspan_hub::address::Entity;
@@ -22,6 +23,7 @@ use crate::answers::Answers;
 use crate::device_session::{AmqpSession, DeviceLink, Owner};
 use crate::error::{ARGUMENT_ERROR, denied, throttled};
 use crate::events::{self, Reader};
+use crate::faulted::faulted;
 use crate::limits;
 use crate::links::{self, Link, Wanted, event_path, not_found};
 use crate::locked_delivery::{LockedDelivery, Queue};
@@ -44,7 +46,11 @@ impl Head {
             return self.on_registration_attach(connection, session, id, attach);
         };
         self.release(connection, now);
-        match self.attach_turn(&hub, session, id, attach) {
+        let turn = match self.fault_refuses(&hub, attach) {
+            Some(error) => Turn::Refused(error),
+            None => self.attach_turn(&hub, session, id, attach),
+        };
+        match turn {
             Turn::Now => self.attach_now(connection, &hub, (session, id), attach, now),
             Turn::Waits => {}
             Turn::Refused(error) => {
@@ -69,9 +75,9 @@ impl Head {
         let _ = match taken {
             Ok((link, options)) => {
                 if let Some((_, owner)) = link.of_client()
-                    && self.shared.faults.stalls(&owner.client.device)
+                    && self.shared.faults.stalls(hub.host(), &owner.client)
                 {
-                    let (client, why) = (owner.client.to_string(), "as asked for by --fault");
+                    let (client, why) = (owner.client.to_string(), "a fault is asked for");
                     self.refused_with(Door::Session, &client, "stall", why);
                     // Before the link's credit, which would let the device send.
                     let _ = connection.shut_window(session);
@@ -223,6 +229,22 @@ impl Head {
             ),
             DeviceLink::Messages => locked_delivery(id, attach, Queue::Device(owner)),
         })
+    }
+
+    /// The refusal of a client's first link here, if a fault asks for that.
+    fn fault_refuses(&self, hub: &Hub, attach: &Attach) -> Option<Error> {
+        let faults = &self.shared.faults;
+        if !faults.is_any() {
+            return None;
+        }
+        let Ok(Wanted::Client(client, _)) = links::wanted(attach) else {
+            return None;
+        };
+        if self.clients.contains_key(&client) {
+            return None;
+        }
+        let code = faults.refusal(Operation::Connects, hub.host(), Some(&client));
+        code.map(faulted)
     }
 
     /// Whether a device or module may have such a link now. Says by whose token, and which of the clients of that name it is.

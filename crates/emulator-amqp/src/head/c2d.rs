@@ -5,16 +5,19 @@ use std::time::Duration;
 
 use drawspan_amqp::engine::{Connection, DeliveryId, LinkId};
 use drawspan_amqp::performative::{DeliveryState, condition};
+use drawspan_emulator_hub::faults::Operation;
 use drawspan_emulator_hub::hub::Hub;
 use drawspan_emulator_hub::refusals::Door;
 use drawspan_hub::{DeviceId, ErrorCode};
 use drawspan_hub_model::c2d::NewMessage;
+use drawspan_hub_model::client_id::ClientId;
 use drawspan_hub_store::StoreError;
 
 use super::Head;
 use super::messages::Arrived;
 use crate::error::refusal;
 use crate::events::Pumped;
+use crate::faulted::faulted;
 use crate::limits;
 use crate::links::Link;
 use crate::locked_delivery::Said;
@@ -29,8 +32,19 @@ impl Head {
         hub: &Arc<Hub>,
         arrived: &Arrived,
     ) {
-        let now = hub.now_unix_ms();
+        // The sender counts by the machine's time.
+        let now = hub.clock().machine_unix_ms();
         let read = service_send::read(arrived.message_format, &arrived.payload, hub.limits(), now);
+        let read = read.and_then(|(device, mut message)| {
+            let client = ClientId::from(&device);
+            let faults = &self.shared.faults;
+            if let Some(code) = faults.refusal(Operation::C2d, hub.host(), Some(&client)) {
+                return Err(faulted(code));
+            }
+            let expires = message.expires_unix_ms;
+            message.expires_unix_ms = expires.map(|at| hub.clock().of_machine(at));
+            Ok((device, message))
+        });
         match read {
             Ok(message) => self.take_message_to_device(connection, hub, arrived, message),
             Err(error) => self.reject(connection, arrived, "message to a device", error),

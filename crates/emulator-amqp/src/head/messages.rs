@@ -6,6 +6,7 @@ use bytes::Bytes;
 use drawspan_amqp::engine::{Connection, DeliveryId, LinkId, SessionId};
 use drawspan_amqp::message::Message;
 use drawspan_amqp::performative::{DeliveryState, Error, condition};
+use drawspan_emulator_hub::faults::Operation;
 use drawspan_emulator_hub::message_size::counted_bytes;
 use drawspan_emulator_hub::refusals::Door;
 use drawspan_hub::ErrorCode;
@@ -19,6 +20,7 @@ use crate::access::Access;
 use crate::answers::Answers;
 use crate::device_session::DeviceLink;
 use crate::events::Pumped;
+use crate::faulted::faulted;
 use crate::limits;
 use crate::links::{Link, Links};
 use crate::{cbs, management, telemetry};
@@ -55,9 +57,19 @@ impl Head {
         };
         match self.links.get_mut(arrived.link) {
             Some(Link::Telemetry(link)) => {
+                let client = Some(&link.client);
+                let faults = &self.shared.faults;
+                if let Some(code) = faults.refusal(Operation::D2c, hub.host(), client) {
+                    hub.emit(HubEvent::TelemetryRefused {
+                        client: link.client.clone(),
+                        code,
+                    });
+                    let of = format!("telemetry of {}", link.client.described());
+                    return self.reject(connection, arrived, &of, faulted(code));
+                }
                 let format = arrived.message_format;
                 let messages = telemetry::read(link, format, &arrived.payload, hub.limits());
-                let messages = match messages {
+                let (messages, asked_for) = match messages {
                     Ok(messages) => messages,
                     Err(error) => {
                         hub.emit(HubEvent::TelemetryRefused {
@@ -68,13 +80,23 @@ impl Head {
                         return self.reject(connection, arrived, &of, error);
                     }
                 };
+                let faults = &self.shared.faults;
+                if let Some(injection) = asked_for {
+                    let entered = self.entered.connection();
+                    faults.inject(hub.host(), &link.client, entered, injection);
+                }
                 let owed = arrived.owed.map(|delivery| (arrived.link, delivery));
                 let (count, sizes) = (messages.len() as u64, messages.iter().map(size));
                 let class = OperationClass::D2c;
                 let admission = hub.throttle(Some(&link.client), class, count, sizes);
+                let delay = faults.delay(Operation::D2c, hub.host(), Some(&link.client));
                 let records = link.records(messages);
                 if admission == Admission::Now {
-                    return self.arrivals.push(records, owed);
+                    let arrivals = match delay {
+                        None => &mut self.arrivals,
+                        Some(delay) => self.slowed.later(now + delay, &mut self.arrivals),
+                    };
+                    return arrivals.push(records, owed);
                 }
                 let (client, records) = (link.client.clone(), records.collect());
                 let refused = match admission {
@@ -90,9 +112,12 @@ impl Head {
                 };
                 let (shared, links) = (&self.shared, &self.links);
                 let fails = |access: &Access, grant: &Grant| {
-                    shared.faults.fail_renewals()
-                        && is_renewal(access, links, grant)
-                        && shared.faults.fails_next_renewal()
+                    if !is_renewal(access, links, grant) {
+                        return None;
+                    }
+                    let client = grant.principal.client();
+                    let faults = &shared.faults;
+                    faults.refusal(Operation::Renewals, hub.host(), client.as_ref())
                 };
                 let (answer, refused) = cbs::answer(&request, &hub, &mut self.access, fails);
                 if let Some((status, description)) = refused {
@@ -121,6 +146,11 @@ impl Head {
             Some(Link::ServiceSend) => self.on_message_to_device(connection, &hub, arrived),
             Some(Link::TwinRequests(owner)) => {
                 let owner = (**owner).clone();
+                let faults = &self.shared.faults;
+                let client = Some(&owner.client);
+                if let Some(code) = faults.refusal(Operation::Twins, hub.host(), client) {
+                    return self.reject(connection, arrived, "twin request", faulted(code));
+                }
                 self.on_twin_request(connection, arrived, owner);
             }
             Some(Link::MethodAnswers(owner)) => {

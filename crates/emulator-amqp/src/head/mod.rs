@@ -2,6 +2,7 @@
 
 mod attaching;
 mod c2d;
+mod cutting;
 mod messages;
 mod opening;
 mod refusing;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drawspan_amqp::engine::{Connection, Event, LinkId, SessionId};
+use drawspan_emulator_hub::connections::{Connection as Entry, Entered};
 use drawspan_emulator_hub::hub::Hub;
 use drawspan_emulator_hub::reached::Reached;
 use drawspan_emulator_hub::waiting::Waiting;
@@ -33,7 +35,7 @@ use super::links::Links;
 use super::locked_delivery::Said;
 use super::registration::Registration;
 use super::signals::{Signals, Wake};
-use super::telemetry::Arrivals;
+use super::telemetry::{Arrivals, Slowed};
 use super::twin::RequestQueue;
 use messages::Arrived;
 use throttling::Held;
@@ -48,6 +50,7 @@ pub(super) struct Head {
     port: u16,
     peer: SocketAddr,
     signals: Arc<Signals>,
+    entered: Entered,
     hub: Option<Arc<Hub>>,
     /// The device that came to register at DPS; such a connection has no hub.
     registration: Option<Box<Registration>>,
@@ -65,6 +68,8 @@ pub(super) struct Head {
     management: Vec<(SessionId, Answers)>,
     pairs: Pairs,
     arrivals: Arrivals,
+    /// Messages that are stored later, because a fault was asked for.
+    slowed: Slowed,
     twins: RequestQueue,
     /// What waits because of the hub's rates.
     waiting: Waiting<Held>,
@@ -91,7 +96,16 @@ impl Head {
             certificate,
         } = reached;
         let access = Access::new(transport, &shared.limits, certificate);
+        let protocol = match transport {
+            Transport::Amqps => Protocol::Amqps,
+            Transport::WebSocket => Protocol::AmqpsWebSocket,
+        };
+        let wake = Arc::clone(&signals);
+        let connections = shared.faults.connections();
+        let entered = connections.enter(peer, protocol, move || wake.wake());
+        signals.set_connection(entered.connection().number);
         Self {
+            entered,
             access,
             shared,
             sni,
@@ -102,16 +116,14 @@ impl Head {
             registration: None,
             links: Links::default(),
             clients: HashMap::new(),
-            protocol: match transport {
-                Transport::Amqps => Protocol::Amqps,
-                Transport::WebSocket => Protocol::AmqpsWebSocket,
-            },
+            protocol,
             ending: HashMap::new(),
             closing: None,
             cbs: HashMap::new(),
             management: Vec::new(),
             pairs: Pairs::new(),
             arrivals: Arrivals::default(),
+            slowed: Slowed::default(),
             twins: RequestQueue::default(),
             waiting: Waiting::default(),
             connecting: HashMap::new(),
@@ -122,6 +134,11 @@ impl Head {
             sweep_at: None,
             sweep_for: Duration::MAX,
         }
+    }
+
+    /// The connection, as others reach it.
+    pub(super) fn connection(&self) -> &Arc<Entry> {
+        self.entered.connection()
     }
 
     /// The connection is over: its devices are not connected any more. `reason` counts unless the hub has closed it.
@@ -206,6 +223,7 @@ impl Handler for Head {
     fn on_batch_end(&mut self, connection: &mut Connection, now: Duration) {
         if let Some(hub) = self.hub.clone() {
             self.arrivals.store(connection, &hub);
+            self.slowed.store(connection, &hub, now);
             self.serve_twins(connection, &hub, now);
             self.arm();
         }
@@ -219,7 +237,8 @@ impl Handler for Head {
 
     fn deadline(&self) -> Option<Duration> {
         let twins = self.twins.retry_at;
-        let all = [self.pump_at, self.hand_out_at, self.sweep_at, twins];
+        let slowed = self.slowed.due();
+        let all = [self.pump_at, self.hand_out_at, self.sweep_at, twins, slowed];
         all.into_iter().flatten().min()
     }
 

@@ -83,6 +83,7 @@ impl Head {
                 connection.close(Some(error), now);
             }
             Served::Hub(hub) => {
+                self.connection().set_hub(hub.host());
                 self.hub = Some(hub);
             }
             // The address of its first link says who it is.

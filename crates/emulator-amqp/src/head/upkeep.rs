@@ -59,6 +59,9 @@ impl Head {
                 Notice::DeviceChanged(link) => self.check_link(connection, link, None),
             }
         }
+        for order in self.connection().take_orders() {
+            self.obey(connection, order, now);
+        }
         for stored in self.signals.take_stored() {
             answer(connection, stored);
         }

@@ -103,6 +103,13 @@ impl BlobStore {
         })
     }
 
+    /// Replaces the index, and removes the files that it does not know. Nothing must be under way.
+    pub fn replace(&self, blobs: Blobs) {
+        let known: HashSet<u64> = blobs.files().collect();
+        *self.held() = blobs;
+        self.folder.remove_others(&known);
+    }
+
     /// A signature for one blob, or for all, as the query of a URL. A secret until it expires.
     pub fn sign(
         &self,

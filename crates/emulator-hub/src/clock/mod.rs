@@ -8,6 +8,7 @@
 //! |---|---|---|---|
 //! | a token's `se`, a certificate's validity, when they are presented | machine's | no | no |
 //! | what is left of a token then, with the grace of live connections | emulator's | yes | yes |
+//! | when a message is to expire, as its sender says, when it is sent | machine's | no | no |
 //! | locks, life of messages and of feedback, uploads, days of the quota, throttles, retention, time stamps of events | emulator's | yes | yes |
 //! | how long a client may be silent (MQTT keep-alive, AMQP idle time-out) | machine's, at the emulator's speed | yes | no |
 //! | a method's response and connect time-outs: the caller counts them in its own time | machine's | no | no |
@@ -105,6 +106,16 @@ impl Clock {
             Day::Manual(_) => self.unix_ms(),
             Day::System | Day::Since(_) => whole_ms(self.machine_day(self.machine())),
         }
+    }
+
+    /// A time of day that a client names, who has the machine's: as far ahead of the emulator's now as it is of the machine's.
+    pub fn of_machine(&self, unix_ms: u64) -> u64 {
+        shifted(unix_ms, self.machine_unix_ms(), self.unix_ms())
+    }
+
+    /// The reverse: what a client is told of a time of day of the emulator's.
+    pub fn to_machine(&self, unix_ms: u64) -> u64 {
+        shifted(unix_ms, self.unix_ms(), self.machine_unix_ms())
     }
 
     /// Emulated time since the clock was made. It never goes back, whatever is set.
@@ -294,6 +305,15 @@ impl ClockChanges {
 
 fn whole_ms(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// As far from `to` as `unix_ms` is from `from`.
+const fn shifted(unix_ms: u64, from: u64, to: u64) -> u64 {
+    if to >= from {
+        unix_ms.saturating_add(to - from)
+    } else {
+        unix_ms.saturating_sub(from - to)
+    }
 }
 
 fn unix_ms_of(day: Duration, ahead_ns: i128) -> u64 {

@@ -71,6 +71,15 @@ async fn time_runs_at_a_scale_skips_and_returns() {
     assert_eq!(clock.machine_unix_ms(), START_MS + 121_000);
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_a_client_names_is_as_far_ahead() {
+    let clock = Clock::since(START_MS);
+    clock.advance(seconds(3_660)).unwrap();
+    assert_eq!(clock.of_machine(START_MS + 60_000), START_MS + 3_720_000);
+    assert_eq!(clock.to_machine(START_MS + 3_720_000), START_MS + 60_000);
+    assert_eq!(clock.to_machine(1), 0);
+}
+
 #[tokio::test]
 async fn what_makes_no_sense_is_refused_and_changes_nothing() {
     let clock = Clock::system();

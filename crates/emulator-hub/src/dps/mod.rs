@@ -172,6 +172,15 @@ impl Dps {
             .unwrap_or_else(PoisonError::into_inner) = allocation;
     }
 
+    /// Replaces all registrations and moves. To be called by who is [alone](crate::connections::Connections::alone).
+    pub fn replace(&self, registrations: Registrations, moves: Moves) {
+        self.parts.moves.replace(moves);
+        *self
+            .registrations
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = registrations;
+    }
+
     /// A registration, if there is one.
     pub fn registration(&self, id: &RegistrationId) -> Option<Arc<Registration>> {
         let registrations = self.registrations.read();

@@ -68,6 +68,12 @@ impl Moves {
         Self(RwLock::new(parsed.collect()))
     }
 
+    /// Puts others in their place.
+    pub(super) fn replace(&self, other: Self) {
+        let other = other.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = other;
+    }
+
     pub(super) fn get(&self, registration: &str) -> Option<HostName> {
         let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
         all.get(&registration.to_ascii_lowercase()).cloned()

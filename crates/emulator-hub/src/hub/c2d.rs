@@ -196,6 +196,7 @@ impl Hub {
                     () = self.clock.sleep_until(until) => {}
                 }
             }
+            let present = self.connections.present().await;
             let ticked = self
                 .change_messages(|model, now, effects| {
                     if is_set_back {
@@ -204,6 +205,7 @@ impl Hub {
                     model.tick(now, effects);
                 })
                 .await;
+            drop(present);
             if let Err(error) = ticked {
                 if matches!(error, ChangeError::Store(StoreError::Closed)) {
                     return;

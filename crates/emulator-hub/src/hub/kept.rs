@@ -46,6 +46,13 @@ impl<M: Due> Kept<M> {
         self.held().model.forget(device);
     }
 
+    /// Replaces the value.
+    pub(super) fn replace(&self, model: M) {
+        self.held().model = model;
+        // The keeper looks anew.
+        self.earlier.notify_one();
+    }
+
     pub(super) fn held(&self) -> MutexGuard<'_, Held<M>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }

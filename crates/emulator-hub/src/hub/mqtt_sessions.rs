@@ -11,10 +11,10 @@ use drawspan_mqtt::Subscriptions;
 
 /// Subscriptions of sessions that outlive their connections (CleanSession 0). At most one for each client.
 #[derive(Debug, Default)]
-pub(super) struct KeptSubscriptions(Mutex<BTreeMap<ClientId, Kept>>);
+pub(super) struct KeptSubscriptions(pub(super) Mutex<BTreeMap<ClientId, Kept>>);
 
 #[derive(Clone, Copy, Debug)]
-struct Kept {
+pub(super) struct Kept {
     /// `None` if the last session ended with its connection, and the store does not know that yet.
     subscriptions: Option<Subscriptions>,
     /// Whether the store has been given this state.
@@ -34,6 +34,10 @@ impl KeptSubscriptions {
             (session.client, kept)
         };
         Self(Mutex::new(sessions.into_iter().map(kept).collect()))
+    }
+
+    pub(super) fn into_inner(self) -> BTreeMap<ClientId, Kept> {
+        self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The client was deleted, and its session in the store with it; so are the modules of a device.

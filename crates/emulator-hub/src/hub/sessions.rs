@@ -8,7 +8,7 @@ use drawspan_hub_model::event::{DisconnectReason, HubEvent};
 use super::Hub;
 #[cfg(any(test, feature = "test-hub"))]
 use crate::sessions::Sessions;
-use crate::sessions::{Attached, DeviceSession};
+use crate::sessions::{Attached, Connected, DeviceSession};
 
 impl Hub {
     /// Makes a session that of a client, which is connected from then on; a session that it had is replaced. `join` runs
@@ -94,6 +94,16 @@ impl Hub {
     /// Takes note of the model that a client says it follows.
     pub fn set_model(&self, id: &ClientId, model: &str) {
         self.registry_mut().set_model(id, model);
+    }
+
+    /// The clients that are connected; with `covered`, those alone that it covers.
+    pub fn connected(&self, covered: Option<&ClientId>) -> Vec<Connected> {
+        self.sessions.list(covered)
+    }
+
+    /// Ends a client's session as if another one had taken its place. Says whether there was one.
+    pub fn steal(&self, client: &ClientId) -> bool {
+        self.sessions.steal(client)
     }
 
     /// The sessions of its clients.

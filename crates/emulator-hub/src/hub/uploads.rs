@@ -86,10 +86,19 @@ impl Hub {
             host_name: Arc::clone(&upload.host),
             container: self.storage.container().to_owned(),
             blob: Arc::clone(&upload.blob),
-            signature: self
-                .storage
-                .sign(&upload.blob, upload.expires_unix_ms / 1000),
+            signature: self.storage.sign(
+                &upload.blob,
+                self.signed_until(upload.expires_unix_ms) / 1000,
+            ),
         })
+    }
+
+    /// When a signature that ends with an upload is to end: an account has the machine's time.
+    fn signed_until(&self, unix_ms: u64) -> u64 {
+        match self.storage {
+            Storage::BuiltIn(_) => unix_ms,
+            Storage::Account(_) => self.clock.to_machine(unix_ms),
+        }
     }
 
     async fn try_begin(
@@ -150,7 +159,8 @@ impl Hub {
         let end = match outcome {
             Err(status) => End::Failed { status },
             Ok(()) => {
-                let stat = self.storage.stat(&upload.blob, now).await;
+                let machine = self.clock.machine_unix_ms();
+                let stat = self.storage.stat(&upload.blob, machine).await;
                 let stat = stat.map_err(UploadError::Storage)?;
                 let stat = stat.ok_or(UploadError::NoBlob)?;
                 End::Stored {
@@ -236,7 +246,10 @@ impl Hub {
                 () = self.uploads.earlier.notified() => continue,
                 () = self.clock.sleep_until(until) => {}
             }
-            match self.tick_uploads().await {
+            let present = self.connections.present().await;
+            let ticked = self.tick_uploads().await;
+            drop(present);
+            match ticked {
                 Ok(()) => {}
                 Err(StoreError::Closed) => return,
                 Err(error) => {

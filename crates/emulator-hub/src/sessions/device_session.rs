@@ -11,6 +11,9 @@ pub trait DeviceSession: fmt::Debug + Send + Sync {
     /// The protocol of the device.
     fn protocol(&self) -> Protocol;
 
+    /// The number of the connection that it is on ([`crate::connections::Connections`]).
+    fn connection(&self) -> u64;
+
     /// The device has another session now: this one is to end. Called while the device is locked, so it must not attach or
     /// detach anything.
     fn replaced(&self);

@@ -27,6 +27,17 @@ pub struct Sessions {
     calls_taken: Notify,
 }
 
+/// A client that is connected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connected {
+    /// The client.
+    pub client: ClientId,
+    /// Its protocol.
+    pub protocol: Protocol,
+    /// The number of its connection.
+    pub connection: u64,
+}
+
 /// The result of attaching a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Attached {
@@ -92,6 +103,34 @@ impl Sessions {
         for session in sessions {
             session.identity_changed();
         }
+    }
+
+    /// The clients that are connected, by name; with `covered`, those alone that it covers.
+    pub fn list(&self, covered: Option<&ClientId>) -> Vec<Connected> {
+        let by_client = self.lock();
+        let connected = |(client, session): (&ClientId, &Arc<dyn DeviceSession>)| Connected {
+            client: client.clone(),
+            protocol: session.protocol(),
+            connection: session.connection(),
+        };
+        match covered {
+            None => by_client.iter().map(connected).collect(),
+            Some(covered) => by_client
+                .range(covered..)
+                .take_while(|(of, _)| covered.covers(of))
+                .map(connected)
+                .collect(),
+        }
+    }
+
+    /// Ends a client's session as if another one had taken its place. Says whether there was one.
+    pub fn steal(&self, client: &ClientId) -> bool {
+        let by_client = self.lock();
+        let session = by_client.get(client);
+        if let Some(session) = session {
+            session.replaced();
+        }
+        session.is_some()
     }
 
     /// A message for a device waits.

@@ -23,6 +23,10 @@ impl DeviceSession for Probe {
         Protocol::Amqps
     }
 
+    fn connection(&self) -> u64 {
+        7
+    }
+
     fn replaced(&self) {
         self.replaced.fetch_add(1, Ordering::Relaxed);
     }

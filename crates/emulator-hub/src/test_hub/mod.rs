@@ -25,6 +25,7 @@ use drawspan_segment_log::{LogLimits, TelemetryLog};
 
 use crate::blobs::{self, BlobStore};
 use crate::clock::Clock;
+use crate::connections::Connections;
 use crate::dps::{self, Dps};
 use crate::hub::{Hub, Parts};
 use crate::observe::{Events, Observer};
@@ -78,6 +79,7 @@ pub fn hub_watched(
         uploads: Uploads::default(),
         storage,
         store: None,
+        connections: Connections::new(Clock::system()),
         log: Arc::new(TelemetryLog::open(None, 1, LogLimits::default()).unwrap()),
     }))
 }

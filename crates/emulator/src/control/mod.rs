@@ -18,25 +18,40 @@ mod path;
 mod problem;
 mod routes;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod verb;
 mod verbs;
 mod words;
 
 pub(crate) use file::ControlFile;
 pub(crate) use routes::routes;
+pub(crate) use verbs::Counters;
 
-use std::path::PathBuf;
+use std::sync::Arc;
 
 use drawspan_emulator_hub::clock::Clock;
+use drawspan_emulator_hub::faults::Faults;
+
+use crate::snapshots::{SnapshotError, Snapshots};
 
 /// What the control API reaches, besides the hubs.
 #[derive(Debug)]
 pub(crate) struct Control {
     /// The emulator's clock.
     pub(crate) clock: Clock,
-    /// The state directory, if the state is kept.
-    pub(crate) state: Option<PathBuf>,
+    /// The faults that are caused.
+    pub(crate) faults: Arc<Faults>,
+    /// Counts of events.
+    pub(crate) counters: Arc<Counters>,
+    /// The state, as a whole; `None` where there is none, in tests.
+    pub(crate) snapshots: Option<Snapshots>,
+}
+
+impl Control {
+    /// The state, as a whole.
+    pub(crate) fn snapshots(&self) -> Result<&Snapshots, SnapshotError> {
+        self.snapshots.as_ref().ok_or(SnapshotError::InMemory)
+    }
 }
 
 /// The policy whose token opens the control API.
@@ -48,7 +63,9 @@ impl Control {
     pub(crate) fn of_test() -> Self {
         Self {
             clock: Clock::system(),
-            state: None,
+            faults: Faults::none(),
+            counters: Arc::default(),
+            snapshots: None,
         }
     }
 }

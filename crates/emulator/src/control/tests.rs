@@ -30,28 +30,38 @@ struct Line {
 }
 
 /// An emulator with a state directory, at ports of the system's choice.
-pub(super) async fn emulator(folder: &Path, devices: &[&str]) -> Running {
+pub(crate) async fn emulator(folder: &Path, devices: &[&str]) -> Running {
+    start(|config| {
+        config.state = Some(folder.to_path_buf());
+        let devices = devices.iter();
+        config.devices = devices.map(|id| DeviceId::parse(id).unwrap()).collect();
+    })
+    .await
+}
+
+/// An emulator at ports of the system's choice.
+pub(crate) async fn start(change: impl FnOnce(&mut Config)) -> Running {
     let mut config = Config::new(vec![HostName::parse("localhost").unwrap()]);
-    config.state = Some(folder.to_path_buf());
     config.ports.amqps = 0;
     config.ports.mqtts = Some(0);
     config.ports.https = Some(0);
-    config.devices = devices
-        .iter()
-        .map(|id| DeviceId::parse(id).unwrap())
-        .collect();
+    change(&mut config);
     Emulator::start(config).await.unwrap()
 }
 
 /// `drawspan emulator ctl --state FOLDER LINE`
-pub(super) async fn ctl(folder: &Path, line: &str) -> Result<String, CtlError> {
-    let state = ["ctl", "--state", folder.to_str().unwrap()];
-    let words = state.into_iter().chain(line.split_whitespace());
+pub(crate) async fn ctl(folder: &Path, line: &str) -> Result<String, CtlError> {
+    run(&format!("--state {} {line}", folder.display())).await
+}
+
+/// `drawspan emulator ctl LINE`
+pub(crate) async fn run(line: &str) -> Result<String, CtlError> {
+    let words = ["ctl"].into_iter().chain(line.split_whitespace());
     ctl::run(&Line::try_parse_from(words).unwrap().args).await
 }
 
 /// The same as JSON.
-pub(super) async fn ctl_json(folder: &Path, line: &str) -> Value {
+pub(crate) async fn ctl_json(folder: &Path, line: &str) -> Value {
     let text = ctl(folder, &format!("{line} --format json")).await.unwrap();
     serde_json::from_str(&text).unwrap()
 }
@@ -90,7 +100,7 @@ async fn the_document_has_every_route_and_no_other() {
     for (path, item) in document["paths"].as_object().unwrap() {
         for method in item.as_object().unwrap().keys() {
             described += 1;
-            let path = path.replace("{id}", "d").replace("{", "").replace("}", "");
+            let path = path.replace("{id}", "d").replace("{name}", "n");
             let (status, answer) = ask(&shared, &method.to_uppercase(), &path).await;
             // Those that take a body say that it is missing.
             let is_served = status != StatusCode::METHOD_NOT_ALLOWED
@@ -117,7 +127,10 @@ fn the_document_describes_every_type_that_it_names() {
 #[test]
 fn words_that_are_not_understood_say_what_is() {
     let error = ctl::parse(&["fly"]).unwrap_err();
-    assert!(error.contains("disable, enable"), "{error}");
+    assert!(
+        error.contains("fault, disable, enable, observe, reset, snapshot, restore"),
+        "{error}"
+    );
     for verb in VERBS {
         for (form, about) in verb.usages {
             let first = form.split(' ').next().unwrap();

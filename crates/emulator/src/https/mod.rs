@@ -10,6 +10,7 @@ mod commands;
 mod device;
 mod devices;
 mod dps;
+mod faulted;
 mod methods;
 mod module_wire;
 mod modules;
@@ -34,6 +35,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{Request, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use drawspan_emulator_amqp as amqps;
@@ -65,7 +67,6 @@ pub(crate) struct Shared {
     pub(crate) hubs: HubSet,
     pub(crate) dps: Arc<Dps>,
     pub(crate) ca_pem: Arc<str>,
-    #[allow(dead_code, reason = "verbs that are to come use it")]
     pub(crate) control: Arc<Control>,
 }
 
@@ -125,6 +126,7 @@ pub(crate) fn router(shared: Shared) -> Router {
         .merge(not_served::routes())
         .fallback(unknown_route)
         .method_not_allowed_fallback(wrong_method)
+        .layer(from_fn_with_state(shared.clone(), faulted::pass))
         .with_state(shared)
 }
 

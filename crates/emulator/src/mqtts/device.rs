@@ -1,32 +1,34 @@
 //! What a device or module of a hub has on its connection.
 
+mod arrivals;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
+use drawspan_emulator_hub::connections::{Connection, LinkLine, Report, TokenLine};
+use drawspan_emulator_hub::faults::Faults;
 use drawspan_emulator_hub::hub::Hub;
-use drawspan_emulator_hub::message_size::counted_bytes;
 use drawspan_emulator_hub::twin_refusal::TwinRefusal;
 use drawspan_emulator_hub::waiting::Waiting;
 use drawspan_hub::{DeviceId, ErrorCode, ModuleId};
 use drawspan_hub_model::access::{Denied, Grant};
 use drawspan_hub_model::client_id::ClientId;
-use drawspan_hub_model::event::{DisconnectReason, HubEvent, Protocol};
+use drawspan_hub_model::event::DisconnectReason;
 use drawspan_hub_model::policy::Right;
 use drawspan_hub_model::x509::Presented;
-use drawspan_mqtt::server::{Connect, Publish, Will};
-use drawspan_mqtt::topic::{Sender, Topic as Published};
+use drawspan_mqtt::server::{Connect, Will};
+use drawspan_mqtt::topic::Sender;
 use drawspan_mqtt::user_name::HubUser;
 use drawspan_mqtt::{HubTopic, Qos, Server, ServerError, Subscriptions, subscriptions};
-use drawspan_segment_log::{AuthKind, AuthScope, MessageSource, NewRecord, Origin};
+use drawspan_segment_log::{AuthScope, NewRecord};
 use tokio::sync::mpsc;
 
 use super::c2d::Messages;
 use super::device_session::{MqttSession, Push, Wake};
 use super::methods::Methods;
-use super::telemetry::{self, Kind};
-use super::throttling::{Held, TwinRequest, is_in_tier};
-use super::{foreign, twin};
+use super::throttling::{Held, is_in_tier};
+use super::twin;
 use crate::limits;
 
 /// A device or module that is connected.
@@ -52,6 +54,11 @@ pub(super) struct Device {
     pub(super) waiting: Waiting<Held>,
     /// When the last of its messages that waits is due.
     pub(super) owed_at: Duration,
+    /// What is stored later, because a fault is asked for, by when that is.
+    slowed: BTreeMap<(Duration, u64), (NewRecord, Option<u16>)>,
+    slowed_last: u64,
+    faults: Arc<Faults>,
+    connection: Arc<Connection>,
 }
 
 /// Why the hub closes a device's connection.
@@ -69,7 +76,8 @@ impl Device {
         user: &HubUser<'_>,
         connect: &Connect,
         certificate: Option<&Arc<Presented>>,
-        (protocol, wake): (Protocol, mpsc::Sender<Wake>),
+        wake: mpsc::Sender<Wake>,
+        (faults, connection): (&Arc<Faults>, &Arc<Connection>),
     ) -> Result<Self, Denied> {
         let id = ClientId {
             device: DeviceId::parse(user.device).map_err(|_| Denied::UnknownDevice)?,
@@ -89,7 +97,11 @@ impl Device {
         };
         let (scope, generation_id) = check(&hub, &id, &grant)?;
         Ok(Self {
-            session: Arc::new(MqttSession::new(protocol, wake)),
+            session: Arc::new(MqttSession::new(
+                connection.protocol,
+                connection.number,
+                wake,
+            )),
             hub,
             id,
             generation_id,
@@ -105,6 +117,10 @@ impl Device {
             owed: Vec::new(),
             waiting: Waiting::default(),
             owed_at: Duration::ZERO,
+            slowed: BTreeMap::new(),
+            slowed_last: 0,
+            faults: Arc::clone(faults),
+            connection: Arc::clone(connection),
         })
     }
 
@@ -136,121 +152,6 @@ impl Device {
             self.publish_will(will);
         }
         self.hub.detach(&self.id, &self.session, reason, |_| true);
-    }
-
-    // What the client sends.
-
-    /// Takes a message.
-    pub(super) fn publish(&mut self, server: &mut Server, publish: Publish) -> Result<(), Fault> {
-        if publish.qos == Qos::ExactlyOnce {
-            return Err(fault("QoS 2 is not served"));
-        }
-        match Published::parse(&publish.topic) {
-            Some(Published::Telemetry { sender, bag }) => {
-                if !self.is(&sender) {
-                    return Err(fault("the topic is another client's"));
-                }
-                let (record, bytes) = self.telemetry(bag, &publish)?;
-                return self.take_record(record, bytes, publish.packet_id);
-            }
-            Some(Published::MethodAnswer { status, request_id }) => {
-                let limits = self.hub.limits();
-                self.methods
-                    .answered(request_id, status, publish.payload.clone(), limits);
-            }
-            Some(Published::TwinGet { request_id }) => {
-                let request_id = request_id.to_owned();
-                self.take_twin_request(TwinRequest::Get { request_id });
-            }
-            Some(Published::TwinReport {
-                request_id,
-                version,
-            }) => {
-                let request = TwinRequest::Report {
-                    request_id: request_id.to_owned(),
-                    version: version.map(str::to_owned),
-                    patch: publish.payload.clone(),
-                };
-                self.take_twin_request(request);
-            }
-            _ => return Err(fault(&foreign(&publish.topic, "a hub has no such topic"))),
-        }
-        match publish.packet_id {
-            Some(id) => self.acknowledge(server, id),
-            None => Ok(()),
-        }
-    }
-
-    /// The message in a packet, and its size as the hub counts it.
-    fn telemetry(&self, bag: &str, publish: &Publish) -> Result<(NewRecord, usize), Fault> {
-        let kind = Kind {
-            retain: publish.retain,
-            will: false,
-            model_id: self.model_id.as_deref(),
-        };
-        let refuse = |code: ErrorCode, text: String| {
-            self.hub.emit(HubEvent::TelemetryRefused {
-                client: self.id.clone(),
-                code,
-            });
-            Err(Fault {
-                reason: DisconnectReason::ClientFault,
-                code,
-                text,
-            })
-        };
-        let message = match telemetry::message(bag, publish.payload.clone(), kind) {
-            Ok(message) => message,
-            Err(error) => return refuse(ErrorCode::ARGUMENT_INVALID, error.to_string()),
-        };
-        if self.id.module.is_some() && telemetry::is_for_output(&message) {
-            let text = "the outputs of modules are served by IoT Edge alone";
-            return refuse(ErrorCode::INVALID_OPERATION, text.to_owned());
-        }
-        let limit = self.hub.limits().telemetry_message_bytes;
-        let bytes = counted_bytes(&message);
-        if bytes > limit {
-            let text = format!("a message has at most {limit} bytes");
-            return refuse(ErrorCode::MESSAGE_TOO_LARGE, text);
-        }
-        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
-        Ok((self.record(message.to_bytes()), bytes))
-    }
-
-    pub(super) fn record(&self, message: Bytes) -> NewRecord {
-        NewRecord {
-            device_id: self.id.device.clone(),
-            module_id: self.id.module.clone(),
-            origin: Origin {
-                scope: self.scope,
-                kind: match self.grant.is_by_certificate() {
-                    true => AuthKind::X509,
-                    false => AuthKind::Sas,
-                },
-                generation_id: self.generation_id.clone(),
-                source: MessageSource::Telemetry,
-            },
-            message,
-        }
-    }
-
-    /// Stores what came, then acknowledges it.
-    pub(super) fn store(&mut self, server: &mut Server) -> Result<(), Fault> {
-        if !self.arrived.is_empty() {
-            let records = std::mem::take(&mut self.arrived);
-            self.hub.ingest(&records).map_err(|error| {
-                tracing::error!(hub = %self.hub.host(), %error, "telemetry could not be stored");
-                Fault {
-                    reason: DisconnectReason::HubStopped,
-                    code: ErrorCode::SERVER_ERROR,
-                    text: "a message could not be stored".to_owned(),
-                }
-            })?;
-        }
-        for id in std::mem::take(&mut self.owed) {
-            server.acknowledge(id).map_err(broken)?;
-        }
-        Ok(())
     }
 
     /// Subscribes to filters. Returns what is granted, filter by filter.
@@ -394,14 +295,45 @@ impl Device {
 
     /// When something is due.
     pub(super) fn due(&self) -> Option<Duration> {
-        self.messages.retry_at
+        let slowed = self.slowed.first_key_value().map(|((due, _), _)| *due);
+        [self.messages.retry_at, slowed].into_iter().flatten().min()
     }
 
     /// Does what is due.
-    pub(super) fn on_time(&mut self, server: &mut Server, now: Duration) {
+    pub(super) fn on_time(&mut self, server: &mut Server, now: Duration) -> Result<(), Fault> {
         if self.messages.retry_at.is_some_and(|at| at <= now) {
             self.messages.retry(&self.hub, &self.id.device);
             self.hand_out(server, now);
+        }
+        while let Some(first) = self.slowed.first_entry()
+            && first.key().0 <= now
+        {
+            let (record, packet_id) = first.remove();
+            self.arrived.push(record);
+            self.owed.extend(packet_id);
+        }
+        self.store(server)
+    }
+
+    /// Its subscriptions and what it proved itself by.
+    pub(super) fn report(&self) -> Report {
+        let topics = [
+            HubTopic::Messages,
+            HubTopic::Methods,
+            HubTopic::TwinAnswers,
+            HubTopic::Desired,
+        ];
+        let line = |topic: HubTopic| {
+            let qos = self.subscriptions.get(topic)?;
+            Some(LinkLine {
+                client: Some(self.id.clone()),
+                kind: format!("{topic:?} ({qos:?})"),
+                credit: None,
+            })
+        };
+        Report {
+            links: topics.into_iter().filter_map(line).collect(),
+            tokens: vec![TokenLine::of(Some(self.id.clone()), &self.grant)],
         }
     }
 

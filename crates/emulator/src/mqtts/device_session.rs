@@ -19,6 +19,7 @@ pub(super) struct Wake;
 #[derive(Debug)]
 pub(super) struct MqttSession {
     protocol: Protocol,
+    connection: u64,
     wake: mpsc::Sender<Wake>,
     takes_calls: AtomicBool,
     news: Mutex<News>,
@@ -50,9 +51,11 @@ pub(super) enum Push {
 }
 
 impl MqttSession {
-    pub(super) fn new(protocol: Protocol, wake: mpsc::Sender<Wake>) -> Self {
+    /// On the connection of that number.
+    pub(super) fn new(protocol: Protocol, connection: u64, wake: mpsc::Sender<Wake>) -> Self {
         Self {
             protocol,
+            connection,
             wake,
             takes_calls: AtomicBool::new(false),
             news: Mutex::default(),
@@ -93,6 +96,10 @@ impl MqttSession {
 impl DeviceSession for MqttSession {
     fn protocol(&self) -> Protocol {
         self.protocol
+    }
+
+    fn connection(&self) -> u64 {
+        self.connection
     }
 
     fn replaced(&self) {

@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use drawspan_emulator_hub::clock::Clock;
 use drawspan_emulator_hub::dps::Dps;
+use drawspan_emulator_hub::faults::Faults;
 use drawspan_emulator_hub::hub::Hub;
 use drawspan_emulator_hub::hub_set::{Failovers, HubSet};
 use drawspan_emulator_hub::reached::Secured;
@@ -42,6 +43,7 @@ pub(crate) struct Shared {
     pub(crate) hubs: HubSet,
     pub(crate) dps: Arc<Dps>,
     pub(crate) refusals: Arc<Refusals>,
+    pub(crate) faults: Arc<Faults>,
     /// The reason code by which clients of MQTT 5 are refused.
     pub(crate) mqtt_5_reason: u8,
 }
@@ -57,18 +59,23 @@ where
         stop,
     } = connection;
     let peer = reached.peer;
+    let _present = shared.faults.connections().present().await;
     let (wake, wakes) = mpsc::channel::<Wake>(1);
     let mqtt_5_reason = shared.mqtt_5_reason;
     let of_hub = shared.clock.clone();
     let failovers = shared.hubs.failovers();
     let mut head = Head::new(shared, reached, wake);
+    let entered = Arc::clone(head.connection());
     let outside = Outside {
         wakes,
         stop,
         clock: of_hub,
         failovers,
     };
-    let reason = run(stream, (&mut head, mqtt_5_reason), outside).await;
+    let reason = tokio::select! {
+        reason = run(stream, (&mut head, mqtt_5_reason), outside) => reason,
+        () = entered.severed() => DisconnectReason::ConnectionLost,
+    };
     tracing::debug!(%peer, ?reason, "MQTT connection over");
     head.leave(reason);
 }
@@ -131,7 +138,7 @@ where
         };
         let due = head.due().map_or(silent_at, |due| due.min(silent_at));
         tokio::select! {
-            read = reader.read(&mut buffer), if head.reads(&server) => match read {
+            read = reader.read(&mut buffer), if head.reads(&server) && !head.is_stalled() => match read {
                 Ok(0) | Err(_) => return DisconnectReason::ConnectionLost,
                 Ok(length) => {
                     let bytes = buffer.get(..length).unwrap_or_default();

@@ -65,6 +65,14 @@ impl Answer {
     }
 }
 
+/// A refusal for a fault that is asked for.
+pub(super) fn faulted(request_id: &str, code: ErrorCode) -> Answer {
+    Answer {
+        request_id: request_id.to_owned(),
+        result: Err(TwinRefusal(code, "a fault is asked for".to_owned())),
+    }
+}
+
 /// Looks a client's twin up.
 pub(super) fn get(hub: &Hub, client: &ClientId, request_id: &str) -> Answer {
     let twin = hub.registry().twin(client);

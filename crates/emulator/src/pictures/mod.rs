@@ -37,14 +37,38 @@ Examples:
   drawspan emulator picture mass-connect --devices 100000 \\
     --sku S1 --sku S1x9 --sku S3 -o mass-connect.svg";
 
+const SAS_EXPIRY: &str = "\
+Examples:
+  Tokens of an hour, at a hub as it is:
+    drawspan emulator picture sas-expiry -o sas-expiry.svg
+
+  Tokens of a quarter of an hour, and no tolerance:
+    drawspan emulator picture sas-expiry --life 15 --grace-connect 0 \\
+      --grace-live 0 -o strict.svg";
+
+const THROTTLE: &str = "\
+Examples:
+  Twice as many messages as one unit of S1 takes:
+    drawspan emulator picture throttle --rate 200 --sku S1 \\
+      -o throttle.svg";
+
+const MASS_CONNECT: &str = "\
+Examples:
+  100,000 devices at hubs of three sizes:
+    drawspan emulator picture mass-connect --devices 100000 \\
+      --sku S1 --sku S1x9 --sku S3 -o mass-connect.svg";
+
 /// What is drawn, as SVG.
 #[derive(Clone, Debug, Subcommand)]
 enum Picture {
     /// What becomes of connections when tokens expire
+    #[command(after_help = SAS_EXPIRY)]
     SasExpiry(SasExpiryArgs),
     /// What a hub does with more messages than its rate
+    #[command(after_help = THROTTLE)]
     Throttle(ThrottleArgs),
     /// How long a fleet takes to connect
+    #[command(after_help = MASS_CONNECT)]
     MassConnect(MassConnectArgs),
 }
 

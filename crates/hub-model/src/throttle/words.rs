@@ -31,8 +31,8 @@ pub enum InvalidWord {
 impl RateLimits {
     /// Changes the limits as a word says:
     ///
-    /// - `off`: no rates and no quota.
-    /// - `S1`, `S1x2`: the rates and the quota of a hub of this size, and none of others that were set before.
+    /// - `off`: no rates and no quota. All else is as by default.
+    /// - `S1`, `S1x2`: the rates and the quota of a hub of this size. All else is as by default.
     /// - `CLASS=RATE`, `CLASS=off`, `CLASS=sku`: the rate of one class; `sku` is that of the size.
     /// - `quota=NUMBER`, `quota=off`, `quota=sku`: messages of a day.
     /// - `burst.CLASS=SECONDS`, `queue.CLASS=SECONDS`, `wait=SECONDS`: what is done with operations above a rate.
@@ -48,11 +48,10 @@ impl RateLimits {
                 OFF => None,
                 size => Some(size.parse::<HubSize>()?),
             };
-            self.size = size;
-            self.quota = QuotaSetting::OfSize;
-            for class in &mut self.classes {
-                class.rate = RateSetting::OfSize;
-            }
+            *self = Self {
+                size,
+                ..Self::default()
+            };
             return Ok(());
         };
         match name {
@@ -190,7 +189,8 @@ mod tests {
             ("S1x2", "S1x2"),
             ("d2c=5/s connects=120/min", "off connects=2/s d2c=5/s"),
             ("d2c=5/s S1 twin-reads=off", "S1x1 twin-reads=off"),
-            ("S1 d2c=5/s off", "off"),
+            ("S1 d2c=5/s queue.d2c=3 connack=3 quota=5 off", "off"),
+            ("wait=3 S1 d2c=5/s", "S1x1 d2c=5/s"),
             ("s3 d2c=1/s d2c=sku", "S3x1"),
             (
                 "S1 burst.d2c=2 queue.d2c=0.5s quota=7 wait=30",

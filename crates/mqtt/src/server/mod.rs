@@ -8,6 +8,7 @@ mod packet;
 mod silence;
 #[cfg(test)]
 mod tests;
+mod trace;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -26,6 +27,8 @@ use crate::limits::SILENCE_MAX;
 use head::Head;
 pub use packet::{Connect, Event, Publish, Qos, Will};
 use silence::Silence;
+use trace::Trace;
+pub use trace::TracedPacket;
 
 /// Why a connection cannot go on. The socket is to be closed once [`Server::output`] is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -64,6 +67,8 @@ pub struct Server {
     mqtt_5_reason: u8,
     /// What came behind a CONNECT that is not answered yet: nothing may be sent before CONNACK.
     behind_connect: Option<Vec<u8>>,
+    /// Packets that are noted, once that is asked for.
+    trace: Option<Box<Trace>>,
 }
 
 /// The reason code of MQTT 5 for a version that a server does not speak.
@@ -83,6 +88,7 @@ impl Server {
             output: BytesMut::new(),
             mqtt_5_reason: UNSUPPORTED_PROTOCOL_VERSION,
             behind_connect: None,
+            trace: None,
         }
     }
 
@@ -99,6 +105,7 @@ impl Server {
     /// When the connection cannot go on.
     pub fn received(&mut self, bytes: &[u8], now: Duration) -> Result<(), ServerError> {
         self.silence.broken(now);
+        self.set_trace_time(now);
         let Some(head) = &mut self.head else {
             return self.feed(bytes);
         };
@@ -146,6 +153,9 @@ impl Server {
     }
 
     fn take(&mut self, packet: Packet) -> Result<(), ServerError> {
+        if let Some(trace) = &mut self.trace {
+            trace.note(false, &packet);
+        }
         let event = match packet {
             Packet::V3_1_1Pingreq(_) => {
                 let answer = packets::Pingresp::builder().build();
@@ -164,6 +174,23 @@ impl Server {
     /// What the client wants, in the order in which it came.
     pub fn event(&mut self) -> Option<Event> {
         self.events.pop_front()
+    }
+
+    /// Notes packets from now on: as many as [`TRACED_PACKETS`](crate::limits::TRACED_PACKETS), the newest.
+    pub fn trace(&mut self) {
+        self.trace.get_or_insert_default();
+    }
+
+    /// It is `now`, for the packets that are noted.
+    pub fn set_trace_time(&mut self, now: Duration) {
+        if let Some(trace) = &mut self.trace {
+            trace.now = now;
+        }
+    }
+
+    /// The packets that were noted, oldest first.
+    pub fn traced(&self) -> impl Iterator<Item = &TracedPacket> {
+        self.trace.iter().flat_map(|trace| trace.packets())
     }
 
     /// What is to be written.
@@ -314,6 +341,9 @@ impl Server {
 
     fn send(&mut self, packet: Result<Packet, MqttError>) -> Result<(), ServerError> {
         let packet = packet.map_err(|_| ServerError::Malformed)?;
+        if let Some(trace) = &mut self.trace {
+            trace.note(true, &packet);
+        }
         for event in self.connection.send(packet) {
             match event {
                 CoreEvent::RequestSendPacket { packet, .. } => {

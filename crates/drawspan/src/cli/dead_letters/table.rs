@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::bridge::NotDone;
+use crate::cli::bridge::NotDone;
 
 /// A page, as the bridge tells it.
 pub(super) struct Page {

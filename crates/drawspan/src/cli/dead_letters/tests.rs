@@ -8,11 +8,7 @@ use drawspan_hub::UtcTime;
 use drawspan_settings::ApiKeys;
 
 use super::*;
-use fake::{Call, Fake};
-
-/// The fake by which the API tests itself.
-#[path = "../../../../api/src/fake.rs"]
-mod fake;
+use crate::cli::fake::{Call, Fake};
 
 const KEY: &str = "k-1";
 
@@ -57,19 +53,14 @@ fn serve(letters: u64, refusal: Option<DeviceError>) -> Served {
 
 fn bridge(url: &str, key: &str) -> Bridge {
     let mut mistakes = Mistakes::default();
-    let bridge = Bridge::new(&mut mistakes, url, Some(key), None, None);
+    let bridge = Bridge::new(&mut mistakes, &BridgeArgs::of(url, Some(key)));
     assert_eq!(mistakes.lines(), [""; 0]);
     bridge.unwrap()
 }
 
 fn chosen(url: &str, numbers: &[u64], all: bool) -> ChosenArgs {
     ChosenArgs {
-        bridge: BridgeArgs {
-            url: url.to_owned(),
-            api_key: None,
-            api_key_file: None,
-            ca: None,
-        },
+        bridge: BridgeArgs::of(url, None),
         which: WhichArgs {
             device: None,
             kind: None,
@@ -159,7 +150,7 @@ fn gone_url() -> String {
 fn mistakes_are_named() {
     let check = |url: &str, key: Option<&str>, word: &str| {
         let mut mistakes = Mistakes::default();
-        Bridge::new(&mut mistakes, url, key, None, None);
+        let _ = Bridge::new(&mut mistakes, &BridgeArgs::of(url, key));
         assert!(mistakes.to_string().contains(word), "{mistakes}");
         assert!(!mistakes.to_string().contains("hunter"), "{mistakes}");
     };

@@ -44,7 +44,7 @@ fn shared_with(hub: &Arc<Hub>, dps: Arc<Dps>) -> Arc<Shared> {
         HubSet::new(vec![Arc::clone(hub)], HostName::parse(DPS).ok()),
         dps,
         refusals,
-        Faults::default(),
+        Faults::none(),
     )
 }
 

@@ -233,6 +233,50 @@ fn telemetry_is_taken_then_delayed_then_refused() {
 }
 
 #[test]
+fn a_fleet_at_twice_the_rate_is_taken_for_a_minute_delayed_for_another_and_then_refused() {
+    let ids: Vec<String> = (0..10).map(|id| format!("d{id}")).collect();
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let mut fleet = Limited::new("S1", &ids);
+    let links: Vec<LinkId> = ids.iter().map(|id| fleet.telemetry(id)).collect();
+    let (message, mut tag) = (text("x").to_bytes(), 0);
+    let (mut delayed_at, mut refused_at, mut codes) = (None, None, Vec::new());
+    for second in 0..180 {
+        fleet.pass(Duration::from_secs(1));
+        fleet.pair.events.clear();
+        for _ in 0..20 {
+            for link in &links {
+                let outgoing = Outgoing {
+                    tag: DeliveryTag::from_u32(tag),
+                    message_format: 0,
+                    settled: false,
+                    context: 0,
+                    payload: &message,
+                };
+                tag += 1;
+                fleet.pair.client.send(*link, &outgoing).unwrap();
+            }
+        }
+        fleet.pair.run();
+        let outcomes = fleet.outcomes();
+        if outcomes.len() < 200 {
+            delayed_at.get_or_insert(second);
+        }
+        for (_, refusal) in outcomes.into_iter().filter(|(_, error)| error.is_some()) {
+            refused_at.get_or_insert(second);
+            codes.extend(refusal.map(|(_, text)| text.contains("429001")));
+        }
+    }
+    let (delayed_at, refused_at) = (delayed_at.unwrap(), refused_at.unwrap());
+    assert!((59..=61).contains(&delayed_at), "{delayed_at}");
+    assert!((118..=121).contains(&refused_at), "{refused_at}");
+    // All but perhaps those of the first second.
+    assert!(codes.iter().filter(|is_lasting| !**is_lasting).count() <= 200);
+    // The burst, and the rate since the first was sent.
+    let stored = fleet.hub.partition(0).unwrap().next_sequence;
+    assert_eq!(stored, 6_000 + 179 * 100);
+}
+
+#[test]
 fn nothing_gets_before_what_waits_and_limits_that_end_let_it_pass() {
     let mut fleet = Limited::new("d2c=1/s burst.d2c=0", &["a"]);
     let link = fleet.telemetry("a");

@@ -28,7 +28,7 @@ pub(super) const LIMITS: Verb = Verb {
             "limits SKU[xUNITS] [hub NAME]",
             "the documented limits of such a hub: limits S1x2",
         ),
-        ("limits off [hub NAME]", "limit nothing"),
+        ("limits off [hub NAME]", "limit nothing, as by default"),
         (
             "limits CLASS=RATE … [hub NAME]",
             "limit classes of operations: limits d2c=5/s connects=2/s. Classes: connects, d2c, c2d-sends, c2d-receives, \

@@ -7,8 +7,10 @@ use axum::http::{HeaderMap, StatusCode, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use drawspan_amqp::message::Message;
 use drawspan_amqp::value::NotAscii;
 use drawspan_emulator_hub::device_message::{MessageBuilder, SystemProperty};
+use drawspan_emulator_hub::faults::Injection;
 use drawspan_emulator_hub::message_size::counted_bytes;
 use drawspan_hub::ErrorCode;
 use drawspan_hub_model::event::HubEvent;
@@ -79,6 +81,7 @@ pub(super) async fn send(
             });
             return Err(too_large(limit));
         }
+        asked_for(&message)?;
         records.push(NewRecord {
             device_id: sender.id.clone(),
             module_id: None,
@@ -100,6 +103,35 @@ pub(super) async fn send(
         Refusal::new(ErrorCode::SERVER_ERROR, "The message was not stored")
     })?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Refuses a message that asks for that. HTTP may have written the names in lower case.
+fn asked_for(message: &Message) -> Result<(), Refusal> {
+    let Some(own) = &message.application_properties else {
+        return Ok(());
+    };
+    let get = |name: &str| {
+        let value = own
+            .get(name)
+            .or_else(|| own.get(&name.to_ascii_lowercase()))?;
+        value.as_str().map(str::to_owned)
+    };
+    let Some(injection) = Injection::of(get) else {
+        return Ok(());
+    };
+    match injection.https_refusal() {
+        Some(code) => {
+            tracing::warn!(fault = injection.name, "a device asks for a fault");
+            Err(Refusal::new(code, "a fault is asked for"))
+        }
+        None => {
+            tracing::warn!(
+                fault = injection.name,
+                "over HTTPS there is nothing to cut: nothing happens"
+            );
+            Ok(())
+        }
+    }
 }
 
 async fn read(body: Body) -> Result<Bytes, Refusal> {

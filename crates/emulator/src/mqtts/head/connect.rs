@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use drawspan_emulator_hub::dps::requests::Caller;
+use drawspan_emulator_hub::faults::Operation;
 use drawspan_emulator_hub::hub::Hub;
 use drawspan_emulator_hub::hub_set::Served;
 use drawspan_emulator_hub::refusals::Door;
@@ -74,14 +75,17 @@ impl Head {
                 "the client id is not the device, or device/module, that the user name names";
             return self.refuse(server, &what, "IdMismatch", reason);
         }
-        let of_session = (self.protocol, self.wake.clone());
         match Device::new(
             hub.clone(),
             &user,
             connect,
             certificate.as_ref(),
-            of_session,
+            self.wake.clone(),
+            (&self.shared.faults, self.connection()),
         ) {
+            Ok(device) if let Some(code) = device.refusal(Operation::Connects) => {
+                self.refuse_on_request(server, &what, code);
+            }
             Ok(device) => match hub.throttle(Some(&device.id), OperationClass::Connects, 1, []) {
                 Admission::Now => self.accept(server, device, now),
                 Admission::At(at) => self.client = Client::Connecting(Box::new(device), at),
@@ -130,6 +134,11 @@ impl Head {
     }
 
     fn accept(&mut self, server: &mut Server, mut device: Device, now: Duration) {
+        self.connection().set_hub(device.hub.host());
+        self.stalled = device.is_stalled();
+        if self.stalled {
+            self.log(Door::Session, "stall", "a fault is asked for");
+        }
         let session_present = device.attach();
         self.client = Client::Device(Box::new(device));
         self.sent(server.accept(session_present));
@@ -162,6 +171,17 @@ impl Head {
         self.log_refusal(what, code, reason);
         self.sent(server.refuse(ConnectRefusal::NotAuthorized));
         self.end(DisconnectReason::ClientFault);
+    }
+
+    /// Refuses CONNECT because a fault is asked for.
+    fn refuse_on_request(&mut self, server: &mut Server, what: &str, code: ErrorCode) {
+        self.log_refusal(what, &code.to_string(), "a fault is asked for");
+        let why = match code.http_status() {
+            401..=404 => ConnectRefusal::NotAuthorized,
+            _ => ConnectRefusal::Unavailable,
+        };
+        self.sent(server.refuse(why));
+        self.end(DisconnectReason::FaultInjected);
     }
 
     fn log_refusal(&self, what: &str, code: &str, reason: &str) {

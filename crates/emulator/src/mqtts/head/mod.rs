@@ -8,12 +8,14 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
+use drawspan_emulator_hub::connections::{Connection, Cut, CutHow, Entered, Frame, Order, Report};
 use drawspan_emulator_hub::hub::Hub;
 use drawspan_emulator_hub::reached::Reached;
 use drawspan_emulator_hub::refusals::Door;
 use drawspan_emulator_hub::throttle_text::throttled_text;
 use drawspan_hub::ErrorCode;
 use drawspan_hub_model::event::{DisconnectReason, Protocol};
+use drawspan_mqtt::server::TracedPacket;
 use drawspan_mqtt::topic::Filter;
 use drawspan_mqtt::{Event, Server, ServerError};
 use drawspan_net::Transport;
@@ -29,7 +31,9 @@ use crate::limits;
 pub(super) struct Head {
     shared: Arc<Shared>,
     reached: Reached,
-    protocol: Protocol,
+    entered: Entered,
+    /// Whether nothing is read, because a fault is asked for.
+    stalled: bool,
     wake: mpsc::Sender<Wake>,
     client: Client,
     ended: Option<DisconnectReason>,
@@ -53,12 +57,20 @@ enum Client {
 
 impl Head {
     pub(super) fn new(shared: Arc<Shared>, reached: Reached, wake: mpsc::Sender<Wake>) -> Self {
+        let protocol = match reached.transport {
+            Transport::Amqps => Protocol::Mqtts,
+            Transport::WebSocket => Protocol::MqttsWebSocket,
+        };
+        let waker = wake.clone();
+        let connections = shared.faults.connections();
+        let entered = connections.enter(reached.peer, protocol, move || {
+            // Full means that a wake-up waits already; closed, that there is no connection any more.
+            let _ = waker.try_send(Wake);
+        });
         Self {
             shared,
-            protocol: match reached.transport {
-                Transport::Amqps => Protocol::Mqtts,
-                Transport::WebSocket => Protocol::MqttsWebSocket,
-            },
+            entered,
+            stalled: false,
             reached,
             wake,
             client: Client::Unknown,
@@ -66,6 +78,16 @@ impl Head {
             sweep_at: None,
             expires_at: None,
         }
+    }
+
+    /// The connection, as others reach it.
+    pub(super) fn connection(&self) -> &Arc<Connection> {
+        self.entered.connection()
+    }
+
+    /// Whether nothing is to be read.
+    pub(super) const fn is_stalled(&self) -> bool {
+        self.stalled
     }
 
     /// Why the connection is to be closed, if it is.
@@ -124,7 +146,9 @@ impl Head {
     fn on_event(&mut self, server: &mut Server, event: Event, now: Duration) -> Result<(), Fault> {
         match (event, &mut self.client) {
             (Event::Connect(connect), _) => self.connect(server, &connect, now),
-            (Event::Publish(publish), Client::Device(device)) => device.publish(server, publish)?,
+            (Event::Publish(publish), Client::Device(device)) => {
+                device.publish(server, publish, now)?;
+            }
             (Event::Publish(publish), Client::Registration(registration)) => {
                 // Acknowledged before it is answered, which the C# client insists on.
                 if let Some(id) = publish.packet_id {
@@ -194,6 +218,10 @@ impl Head {
 
     /// Does what others asked for.
     pub(super) fn look(&mut self, server: &mut Server, now: Duration) {
+        server.set_trace_time(now);
+        for order in self.connection().take_orders() {
+            self.obey(server, order, now);
+        }
         self.connect_in_turn(server, now);
         let Client::Device(device) = &mut self.client else {
             return;
@@ -248,13 +276,61 @@ impl Head {
         let Client::Device(device) = &mut self.client else {
             return;
         };
-        device.on_time(server, now);
+        let done = device.on_time(server, now);
+        if let Err(fault) = done {
+            return self.fail(&fault);
+        }
+        let Client::Device(device) = &mut self.client else {
+            return;
+        };
         let due = [self.sweep_at, self.expires_at];
         if due.into_iter().flatten().any(|at| at <= now) {
             let allowed = device.check();
             self.sweep_soon(now);
             if let Err(fault) = allowed {
                 self.fail(&fault);
+            }
+        }
+    }
+
+    /// Does what is ordered. Who ordered it may have given up.
+    fn obey(&mut self, server: &mut Server, order: Order, now: Duration) {
+        match order {
+            Order::Cut(Cut {
+                how: CutHow::Connection | CutHow::ShutDown,
+                ..
+            }) => {
+                let code = ErrorCode::CONNECTION_FORCEFULLY_CLOSED_ON_FAULT_INJECTION;
+                self.log(Door::Protocol, &code.to_string(), "a fault is asked for");
+                self.end(DisconnectReason::FaultInjected);
+            }
+            // There are no sessions and links over MQTT.
+            Order::Cut(_) => {}
+            Order::Stall(_) => {
+                self.stalled = true;
+                self.log(Door::Session, "stall", "a fault is asked for");
+            }
+            Order::GoOn(_) => self.stalled = false,
+            Order::Report(answer) => {
+                let report = match &self.client {
+                    Client::Device(device) => device.report(),
+                    Client::Unknown | Client::Connecting(..) | Client::Registration(_) => {
+                        Report::default()
+                    }
+                };
+                let _ = answer.send(report);
+            }
+            Order::Frames(answer) => {
+                let unix_ms = self.shared.faults.now_unix_ms();
+                let frame = |packet: &TracedPacket| Frame {
+                    unix_ms: Frame::time(unix_ms, now.saturating_sub(packet.at)),
+                    sent: packet.sent,
+                    channel: None,
+                    bytes: packet.bytes,
+                    text: packet.text.clone(),
+                };
+                let _ = answer.send(server.traced().map(frame).collect());
+                server.trace();
             }
         }
     }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use drawspan_emulator_hub::clock::Clock;
+use drawspan_emulator_hub::faults::Faults;
 use drawspan_emulator_hub::hub::Hub;
 use drawspan_emulator_hub::hub_set::HubSet;
 use drawspan_emulator_hub::refusals::Refusals;
@@ -36,6 +37,7 @@ fn shared(hub: &Arc<Hub>) -> Arc<Shared> {
         dps: dps(hub, None),
         refusals: Refusals::new("ca.pem".into(), Clock::system()),
         mqtt_5_reason: 0x84,
+        faults: Faults::none(),
     })
 }
 

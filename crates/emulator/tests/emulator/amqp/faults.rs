@@ -2,12 +2,9 @@
 
 use drawspan_amqp::engine::LinkOptions;
 use drawspan_amqp::performative::DeliveryState;
-use drawspan_emulator::Fault;
 use serde_json::Value;
 
-use super::client::{
-    Client, connect, connect_as, data, device, device_token, owner, start_with, stored,
-};
+use super::client::{Client, connect, connect_as, data, device_token, owner, start_with, stored};
 
 /// Statuses of so many renewals of a token.
 async fn renewals(client: &mut Client, token: &str, number: usize) -> Vec<i32> {
@@ -26,7 +23,7 @@ async fn renewals(client: &mut Client, token: &str, number: usize) -> Vec<i32> {
 #[tokio::test]
 async fn a_share_of_renewals_fails_and_links_stay() {
     let running = start_with(&["a", "b"], |config| {
-        config.faults = vec![Fault::Renewals(50)];
+        config.faults = vec!["renewals=50%".parse().unwrap()];
     })
     .await;
     let mut client = connect(&running).await;
@@ -48,7 +45,7 @@ async fn a_share_of_renewals_fails_and_links_stay() {
 #[tokio::test]
 async fn a_stalled_device_cannot_send_and_others_can() {
     let running = start_with(&["a", "stalled"], |config| {
-        config.faults = vec![Fault::Stall(device("stalled"))];
+        config.faults = vec!["stall=stalled".parse().unwrap()];
     })
     .await;
     let mut client = connect_as(&running, &owner()).await;

@@ -7,7 +7,6 @@ use std::time::Duration;
 use drawspan_amqp::engine::{ClientSasl, LinkOptions};
 use drawspan_amqp::performative::DeliveryState;
 use drawspan_amqp::value::Symbol;
-use drawspan_emulator::Fault;
 use drawspan_hub::sas;
 use rustls::crypto::ring::default_provider;
 use rustls::{ClientConfig, RootCertStore};
@@ -17,8 +16,8 @@ use tokio_rustls::TlsConnector;
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::client::{
-    connect, connect_as, connect_with, device, device_token, device_token_by, owner, start,
-    start_with, unix_s,
+    connect, connect_as, connect_with, device_token, device_token_by, owner, start, start_with,
+    unix_s,
 };
 use crate::support::{HUB, ask, ask_raw, connect as connect_tls, key, policy};
 
@@ -79,21 +78,27 @@ impl Log {
 async fn faults_on_request_are_logged() {
     let (log, _guard) = Log::start();
     let running = start_with(&["a", "b"], |config| {
-        config.faults = vec![Fault::Renewals(100), Fault::Stall(device("b"))];
+        config.faults = vec!["renewals=100%".parse().unwrap(), "stall=b".parse().unwrap()];
     })
     .await;
-    log.has(&["a fault is caused", "renewals=100%"]).await;
-    log.has(&["a fault is caused", "stall=b"]).await;
+    log.has(&["a fault is caused", "refuse renewals of all with 500001"])
+        .await;
+    log.has(&["a fault is caused", "stall device b"]).await;
     let mut client = connect(&running).await;
     let [a, b] = ["a", "b"].map(|id| device_token(&running, id));
     client.put_token(&a).await;
     client.telemetry("a").await;
     client.put_token(&a).await;
-    log.has(&["token refused", "500001", "--fault"]).await;
+    log.has(&["token refused", "500001", "a fault is asked for"])
+        .await;
     client.put_token(&b).await;
     client.telemetry("b").await;
-    log.has(&["session stalled", "--fault", "b at contoso.test"])
-        .await;
+    log.has(&[
+        "session stalled",
+        "a fault is asked for",
+        "b at contoso.test",
+    ])
+    .await;
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ mod c2d;
 mod cbs;
 mod certificates;
 mod client;
+mod control;
 mod events;
 mod failover;
 mod faults;

@@ -182,6 +182,42 @@ fn telemetry_is_taken_then_delayed_then_closes_the_connection() {
 }
 
 #[test]
+fn a_fleet_at_twice_the_rate_is_taken_for_a_minute_delayed_for_another_and_then_refused() {
+    let ids: Vec<String> = (0..10).map(|id| format!("d{id}")).collect();
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let hub = Limited::new("S1", &ids);
+    let mut links: Vec<(&str, Link)> = ids.iter().map(|id| (*id, hub.connect(id).0)).collect();
+    let (mut sent, mut delayed_at, mut refused_at) = (0, None, None);
+    for second in 0..180 {
+        hub.pass(SECOND);
+        let mut acknowledged = 0;
+        for (id, link) in &mut links {
+            link.look();
+            let topic = format!("devices/{id}/messages/events/");
+            let twenty: Vec<u8> = (1..=20)
+                .flat_map(|at| publish(&topic, second * 20 + at, b"x"))
+                .collect();
+            sent += 20;
+            acknowledged += link.take(&twenty).len() / puback(1).len();
+            if link.head.ended().is_some() {
+                refused_at.get_or_insert(second);
+            }
+        }
+        if acknowledged < 200 {
+            delayed_at.get_or_insert(second);
+        }
+        if refused_at.is_some() {
+            break;
+        }
+    }
+    let (delayed_at, refused_at) = (delayed_at.unwrap(), refused_at.unwrap());
+    assert!((59..=61).contains(&delayed_at), "{delayed_at}");
+    assert!((118..=121).contains(&refused_at), "{refused_at}");
+    let stored = hub.hub.partition(0).unwrap().next_sequence;
+    assert_eq!(stored, 6_000 + u64::from(refused_at) * 100, "of {sent}");
+}
+
+#[test]
 fn limits_that_end_let_pass_what_waits() {
     let hub = Limited::new("d2c=1/min burst.d2c=0", &["d"]);
     let (mut link, _) = hub.connect("d");

@@ -1,15 +1,18 @@
-//! The bridge, over one HTTP connection that is kept.
+//! The bridge that a command asks, over one HTTP connection that is kept.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
+use clap::Args;
 use drawspan_net::{
-    ConnectError, Connector, HttpBounds, HttpChannel, HttpClient, HttpError, client_config,
+    ConnectError, Connector, HttpBounds, HttpChannel, HttpClient, HttpError, HttpStream,
+    client_config,
 };
 use drawspan_settings::limits::MAX_SECRET_FILE_BYTES;
 use drawspan_settings::{API_KEY_HEADER, Mistakes, read_authorities, read_text};
-use http::header::{HOST, HeaderMap, HeaderValue, RETRY_AFTER};
+use http::header::{HOST, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use http::response::Parts;
 use http::{Method, Request, Uri};
 use serde::Deserialize;
 use thiserror::Error;
@@ -21,6 +24,40 @@ const BOUNDS: HttpBounds = HttpBounds {
     time: Duration::from_secs(DEAD_LETTER_CALL_S),
     answer_bytes: MAX_DEAD_LETTER_PAGE_BYTES,
 };
+
+#[derive(Args)]
+pub(super) struct BridgeArgs {
+    /// URL of the bridge
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:5001")]
+    url: String,
+    /// Key for the header x-api-key
+    #[arg(
+        long,
+        value_name = "KEY",
+        env = "DRAWSPAN_API_KEY",
+        hide_env_values = true
+    )]
+    api_key: Option<String>,
+    /// File that holds the key
+    #[arg(long, value_name = "FILE", conflicts_with = "api_key")]
+    api_key_file: Option<PathBuf>,
+    /// PEM file of the authority that signed the bridge's certificate [default: those of the system]
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+}
+
+#[cfg(test)]
+impl BridgeArgs {
+    /// With this URL and key.
+    pub(super) fn of(url: &str, key: Option<&str>) -> Self {
+        Self {
+            url: url.to_owned(),
+            api_key: key.map(str::to_owned),
+            api_key_file: None,
+            ca: None,
+        }
+    }
+}
 
 /// A bridge to ask: where it is, and the key to it.
 pub(super) struct Bridge {
@@ -59,17 +96,16 @@ struct Problem {
 }
 
 impl Bridge {
-    pub(super) fn new(
-        mistakes: &mut Mistakes,
-        url: &str,
-        api_key: Option<&str>,
-        api_key_file: Option<&Path>,
-        ca: Option<&Path>,
-    ) -> Option<Self> {
-        let api_key = key(mistakes, api_key, api_key_file);
-        let (host, port, authority, base_path, is_https) = mistakes.keep("--url", parse(url))?;
+    pub(super) fn new(mistakes: &mut Mistakes, args: &BridgeArgs) -> Option<Self> {
+        let api_key = key(
+            mistakes,
+            args.api_key.as_deref(),
+            args.api_key_file.as_deref(),
+        );
+        let parsed = mistakes.keep("--url", parse(&args.url));
+        let (host, port, authority, base_path, is_https) = parsed?;
         let channel = match is_https {
-            true => HttpChannel::Tls(connector(mistakes, ca)?),
+            true => HttpChannel::Tls(connector(mistakes, args.ca.as_deref())?),
             // The time of a request is enough of a limit.
             false => HttpChannel::Clear {
                 to: None,
@@ -87,28 +123,52 @@ impl Bridge {
 
     /// The body of a good answer.
     pub(super) async fn ask(&self, method: &Method, path: &str) -> Result<Bytes, NotDone> {
-        let request = self.request(method, path)?;
+        let request = self.request(method, path, &[])?;
         let answer = self.client.send(request, false).await;
         let (head, body) = answer.map_err(|error| self.no_answer(&error))?.into_parts();
+        match head.status.is_success() {
+            true => Ok(body),
+            false => Err(refused(&head, &body)),
+        }
+    }
+
+    /// A good answer that is read as it comes, to a request with these headers.
+    pub(super) async fn follow(
+        &self,
+        path: &str,
+        headers: &[(HeaderName, HeaderValue)],
+    ) -> Result<HttpStream, NotDone> {
+        let request = self.request(&Method::GET, path, headers)?;
+        let answer = self.client.stream(request).await;
+        let answer = answer.map_err(|error| self.no_answer(&error))?;
+        let (head, body) = answer.into_parts();
         if head.status.is_success() {
             return Ok(body);
         }
-        let problem: Option<Problem> = serde_json::from_slice(&body).ok();
-        let detail = problem.map_or_else(|| format!("HTTP status {}", head.status), |it| it.detail);
-        Err(match (head.status.as_u16(), wait_s(&head.headers)) {
-            (404, _) => NotDone::Gone(detail),
-            (429 | 503, Some(seconds)) => NotDone::Later { seconds, detail },
-            _ => NotDone::Refused(detail),
-        })
+        let body = body.rest(MAX_DEAD_LETTER_PAGE_BYTES).await;
+        Err(refused(&head, &body.unwrap_or_default()))
     }
 
-    fn request(&self, method: &Method, path: &str) -> Result<Request<Bytes>, NotDone> {
+    /// Where it is.
+    pub(super) fn place(&self) -> &str {
+        self.authority.to_str().unwrap_or_default()
+    }
+
+    fn request(
+        &self,
+        method: &Method,
+        path: &str,
+        headers: &[(HeaderName, HeaderValue)],
+    ) -> Result<Request<Bytes>, NotDone> {
         let mut request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.base_path))
             .header(HOST, &self.authority);
         if let Some(key) = &self.api_key {
             request = request.header(API_KEY_HEADER, key);
+        }
+        for (name, value) in headers {
+            request = request.header(name, value);
         }
         let request = request.body(Bytes::new());
         request.map_err(|error| NotDone::Refused(error.to_string()))
@@ -124,8 +184,19 @@ impl Bridge {
             HttpError::TimedOut(_) => "no answer in time".to_owned(),
             HttpError::Broken(_) | HttpError::Body(_) => error.to_string(),
         };
-        let place = self.authority.to_str().unwrap_or_default();
+        let place = self.place();
         NotDone::NoBridge(format!("the bridge at {place} does not answer: {why}"))
+    }
+}
+
+/// What a bad answer means.
+fn refused(head: &Parts, body: &[u8]) -> NotDone {
+    let problem: Option<Problem> = serde_json::from_slice(body).ok();
+    let detail = problem.map_or_else(|| format!("HTTP status {}", head.status), |it| it.detail);
+    match (head.status.as_u16(), wait_s(&head.headers)) {
+        (404, _) => NotDone::Gone(detail),
+        (429 | 503, Some(seconds)) => NotDone::Later { seconds, detail },
+        _ => NotDone::Refused(detail),
     }
 }
 
