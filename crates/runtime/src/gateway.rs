@@ -33,6 +33,7 @@ use super::operation::Operation;
 use super::platform::{Caller, Profile};
 use super::request::{Look, Relisted, Request};
 use super::routes::{Route, RouteTable};
+use super::throttle::Turns;
 use super::usage::UsageCounts;
 use crate::limits::DELAY_TIMEOUT_MS;
 
@@ -54,6 +55,8 @@ pub struct Gateway {
     /// The guard of callback addresses.
     pub(super) guard: Arc<Guard>,
     pub(super) webhook_secrets: Arc<Secrets>,
+    /// Requests that wait for their turn at a hub whose rate binds.
+    pub(super) turns: Turns,
     /// What devices used today, and their limits.
     pub(super) usage: Arc<UsageCounts>,
     /// Counters outside the controller.

@@ -58,6 +58,7 @@ use registrations::Registrations;
 use routes::RouteTable;
 use stores::Stores;
 use task::{Sources, Task};
+use throttle::Turns;
 use usage::UsageCounts;
 
 pub use gateway::Gateway;
@@ -181,6 +182,7 @@ pub fn start(
         pulls: Arc::default(),
         guard,
         webhook_secrets,
+        turns: Turns::default(),
         usage: Arc::new(UsageCounts::new(
             config.device_limits,
             config.hub_size,

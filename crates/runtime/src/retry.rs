@@ -17,7 +17,6 @@ use super::gateway::Gateway;
 use super::operation::Operation;
 use super::request::Request;
 use super::routes::Route;
-use super::throttle::wait_turn;
 use super::usage::Charge;
 use super::{seed, unix};
 
@@ -67,7 +66,9 @@ impl Gateway {
                 self.tell_refused(device, &found, &over.failure);
                 over_quota(over)
             })?;
-            wait_turn(&found, operation, now, deadline).await?;
+            self.turns
+                .wait(&found, operation, self.clock, deadline)
+                .await?;
             // Should the caller hang up while it is under way.
             note_may_be_there(&mut charge, true);
             let ended = attempt(&found, operation, self.clock.at(deadline)).await;

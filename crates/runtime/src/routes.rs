@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use drawspan_client::{DeviceSession, HubConnection};
+use drawspan_fleet::fair_limiter::Share;
 use drawspan_fleet::usage::Entry;
 use drawspan_fleet::{Paces, ServiceId};
 use drawspan_hub::DeviceId;
@@ -34,6 +35,8 @@ pub(super) struct Route {
     pub(super) hub: ServiceId,
     /// Of the hub.
     pub(super) paces: Arc<Paces>,
+    /// What the device used of its share of the hub's rates.
+    pub(super) share: Share,
     /// What the device used today, once it has sent.
     usage: OnceLock<Arc<Entry>>,
     last_use_ms: AtomicU64,
@@ -57,6 +60,7 @@ impl Route {
             queued: AtomicU32::new(0),
             hub,
             paces,
+            share: Share::default(),
             usage: OnceLock::new(),
             last_use_ms: AtomicU64::new(NEVER),
             refusal_told: AtomicU64::new(NEVER),

@@ -104,7 +104,7 @@ impl Dps {
         let id = registration
             .as_ref()
             .map_or(device.as_str(), |it| it.id.as_str());
-        if !self.moves.put(id, to) {
+        if !self.parts.moves.put(id, to) {
             return Err(MoveError::TooMany);
         }
         self.keep_move(id, to).await?;

@@ -103,7 +103,10 @@ impl<B: Context> Fleet<B> {
             timers: Timers::default(),
             services: vec![Service::new(
                 config.dps.clone(),
-                config.dps_pace,
+                match planted(Mutation::DpsUnpaced) {
+                    true => Pace::Unlimited,
+                    false => config.dps_pace,
+                },
                 config.credentials,
             )],
             state_counts: StateCounts::default(),
