@@ -6,7 +6,7 @@ use bytes::Bytes;
 use drawspan_gateway::{
     ConnectionFeed, DeadLetter, DeadLetterQuery, DeadLetters, DeviceError, DeviceGateway,
     Diagnostics, Downlink, Held, ListPage, ListQuery, Listing, Prefix, Readiness, Scope, Standing,
-    Subscribe, Subscribed, Subscription, Subscriptions,
+    Subscribe, Subscribed, Subscription, Subscriptions, Usage, UsageQuery, UsageReports,
 };
 use drawspan_hub::{
     ConnectionStatus, ConnectionStatusReason, DeviceId, Outcome, SubscriptionType, Telemetry,
@@ -137,6 +137,12 @@ impl Downlink for AnswerAtOnce {
 impl Listing for AnswerAtOnce {
     async fn list(&self, _: ListQuery) -> Result<ListPage, DeviceError> {
         Ok(ListPage::default())
+    }
+}
+
+impl UsageReports for AnswerAtOnce {
+    async fn usage(&self, _: UsageQuery) -> Result<Usage, DeviceError> {
+        Err(DeviceError::NotReady)
     }
 }
 

@@ -129,9 +129,24 @@ def renews(emulator, transport, device, steps):
     client.shutdown()
 
 
+def is_silent(emulator, transport, device, scale):
+    """Pings every minute of the machine's time, which is an hour of the emulator's, and connects again once that has passed."""
+    name = device["deviceId"]
+    key = device["authentication"]["symmetricKey"]["primaryKey"]
+    by_key = IoTHubDeviceClient.create_from_symmetric_key, key, env("HUB"), name
+    client = connected(*by_key, websockets=TRANSPORTS[transport])
+    scale.wait(30)
+    cut = ["deviceConnected", "deviceDisconnected code=404104"]
+    emulator.lived(name, cut)
+    client.shutdown()
+    scale.wait(30)
+    connected(*by_key, websockets=TRANSPORTS[transport]).shutdown()
+    emulator.lived(name, [*cut, "deviceConnected", "deviceDisconnected"])
+
+
 def main():
     emulator = Emulator()
-    devices = {(what, name): create(f"py-{what}-{name}") for what in ("cut", "skips", "steps") for name in TRANSPORTS}
+    devices = {(what, name): create(f"py-{what}-{name}") for what in ("cut", "skips", "steps", "scales") for name in TRANSPORTS}
     count = len(TRANSPORTS)
     with concurrent.futures.ThreadPoolExecutor(count) as pool:
 
@@ -147,6 +162,10 @@ def main():
 
         steps = threading.Barrier(count, lambda: emulator.ctl("clock", "advance", "100s"))
         each("steps", renews, steps)
+
+        scales = iter([("clock", "scale", "60"), ("clock", "reset")])
+        scale = threading.Barrier(count, lambda: emulator.ctl(*next(scales)))
+        each("scales", is_silent, scale)
     emulator.end()
 
 

@@ -10,4 +10,5 @@ pub mod connection_change;
 pub mod events;
 pub mod model_id;
 pub mod requests;
+pub mod usage;
 pub mod words;

@@ -70,6 +70,7 @@ pub(super) const ROUTES: &[(&str, &str, &[Scope], Reach)] = &[
     ("PUT",    "/devices/*/connectionstatus/sub",            MANAGE,       Device),
     ("DELETE", "/devices/*/connectionstatus/sub",            MANAGE,       Device),
     ("GET",    "/devices",                                   READ,         Query("prefix")),
+    ("GET",    "/usage",                                     READ,         Handler),
     ("GET",    "/connectionstatus/stream",                   READ,         Query("prefix")),
     ("GET",    "/subscriptions",                             READ,         Handler),
     ("GET",    "/subscriptions/*",                           READ,         Query("prefix")),

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use drawspan_gateway::limits::RETRY_AFTER_S;
-use drawspan_gateway::{Delay, DeviceError};
+use drawspan_gateway::{Delay, DeviceError, DeviceLimit};
 use drawspan_hub::limits::THROTTLED_WAIT_MIN_S;
 use drawspan_hub::{Failure, FailureKind};
 use drawspan_store::StoreFault;
@@ -24,6 +24,7 @@ impl From<DeviceError> for Problem {
             E::Throttled { retry_after_s } => {
                 (Kind::Throttled, Some(retry_after_s), "The hub throttles requests; send it again later.".into())
             }
+            E::OverLimit { limit, retry_after_s } => return over_limit(limit, retry_after_s),
             E::HubUnreachable { retry_after_s, why } => {
                 let why = why.map_or_else(String::new, |why| format!(": {why}"));
                 let detail = format!("The hub, or DPS, cannot be reached; nothing was sent{why}. GET /readyz lists all faults.");
@@ -87,6 +88,21 @@ impl From<DeviceError> for Problem {
             None => problem,
         }
     }
+}
+
+/// A device that sends more than each device may.
+fn over_limit(limit: DeviceLimit, retry_after_s: u64) -> Problem {
+    let (kind, when) = match limit {
+        DeviceLimit::Rate(_) => (Kind::DeviceRate, "it may send again in"),
+        DeviceLimit::DailyBlocks(_) => (
+            Kind::DeviceDailyBlocks,
+            "the message does not fit into what is left today, and a new day begins at 00:00 UTC, in",
+        ),
+    };
+    let detail = format!(
+        "This bridge allows each device {limit}; nothing was sent, and {when} {retry_after_s} s."
+    );
+    Problem::new(kind, detail).retry_after(retry_after_s)
 }
 
 /// A refusal that lasts, and when it is worth another try.

@@ -6,7 +6,8 @@ use bytes::Bytes;
 use drawspan_gateway::{
     ConnectionFeed, DeadLetter, DeadLetterQuery, DeadLetters, DeviceError, DeviceGateway,
     Diagnostics, Downlink, Effect, Held, ListPage, ListQuery, Listing, Prefix, Presence, Readiness,
-    Scope, Standing, Subscribe, Subscribed, Subscription, SubscriptionStatus, Subscriptions,
+    Scope, Standing, Subscribe, Subscribed, Subscription, SubscriptionStatus, Subscriptions, Usage,
+    UsageQuery, UsageReports,
 };
 use drawspan_hub::{
     ConnectionStatus, ConnectionStatusReason, DeviceId, Outcome, SubscriptionType, Telemetry,
@@ -34,6 +35,7 @@ pub(crate) enum Call {
     Receive(DeviceId),
     Settle(DeviceId, String, Outcome),
     List(ListQuery),
+    Usage(UsageQuery),
     DeadLetters(DeadLetterQuery),
     Replay(u64),
     Discard(u64),
@@ -58,6 +60,7 @@ pub(crate) struct Fake {
     /// The error to return.
     pub(crate) receive_refusal: Option<DeviceError>,
     pub(crate) page: ListPage,
+    pub(crate) usage: Option<Usage>,
     pub(crate) letters: Vec<DeadLetter>,
     /// DPS's id for every device, and whether it is known before DPS is asked.
     pub(crate) assigned: Option<(DeviceId, bool)>,
@@ -88,6 +91,7 @@ impl Default for Fake {
             held: None,
             receive_refusal: None,
             page: ListPage::default(),
+            usage: None,
             letters: Vec::new(),
             assigned: None,
             gate: None,
@@ -282,5 +286,12 @@ impl DeadLetters for Fake {
 
     async fn discard(&self, id: u64, _: Instant) -> Result<(), DeviceError> {
         self.done(Call::Discard(id), ())
+    }
+}
+
+impl UsageReports for Fake {
+    async fn usage(&self, query: UsageQuery) -> Result<Usage, DeviceError> {
+        self.done(Call::Usage(query), ())?;
+        self.usage.clone().ok_or(DeviceError::NotReady)
     }
 }

@@ -51,3 +51,4 @@ mod telemetry_body;
 mod twin;
 mod uri_check;
 mod uri_text;
+mod usage;

@@ -26,6 +26,10 @@ pub const MAX_RECEIVE_WAIT_S: u64 = 60;
 pub const LIST_LIMIT: u64 = 100;
 /// Most devices in a page.
 pub const MAX_LIST_LIMIT: u64 = 1_000;
+/// Default number of devices in a report of what was used today.
+pub const USAGE_LIMIT: u64 = 20;
+/// Most devices in such a report.
+pub const MAX_USAGE_LIMIT: u64 = 1_000;
 /// Default number of dead letters in a page of the list.
 pub const DEAD_LETTER_LIMIT: u64 = 50;
 /// The highest number of a dead letter that may be asked for: the highest that every JSON reader keeps exact (RFC 8259 section 6).

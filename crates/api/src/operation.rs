@@ -80,6 +80,7 @@ operations! {
     ReplayDeadLetter: POST "/deadLetters/{deadLetterId}/replay";
     DeleteDeadLetter: DELETE "/deadLetters/{deadLetterId}";
     ListDevices: GET "/devices";
+    GetUsage: GET "/usage";
     Register: POST "/devices/{deviceId}/registration";
     GetCurrentConnectionStatus: GET "/devices/{deviceId}/connectionStatus";
     StreamConnectionStatus: GET "/connectionStatus/stream";

@@ -8,12 +8,13 @@ use axum::http::uri::PathAndQuery;
 const DEVICES: &str = "devices";
 
 /// First segments under which the API key is asked for.
-const PROTECTED: [&str; 5] = [
+const PROTECTED: [&str; 6] = [
     DEVICES,
     "messages",
     "subscriptions",
     "deadletters",
     "connectionstatus",
+    "usage",
 ];
 
 /// Whether the path lies where the API key is asked for.
@@ -133,6 +134,7 @@ mod tests {
             "/SUBSCRIPTIONS",
             "/subscriptions/x",
             "/deadLetters/7",
+            "/usage",
             "/devices",
             "/Devices/x",
             "//devices/x",

@@ -67,6 +67,10 @@ kinds! {
     UnsupportedMediaType: UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "Body is not JSON";
     /// The hub has too much to do.
     Throttled: TOO_MANY_REQUESTS, "throttled", "Throttled";
+    /// The device sends faster than each device may.
+    DeviceRate: TOO_MANY_REQUESTS, "device-rate", "Above the device's rate";
+    /// The device has sent as much today as each device may.
+    DeviceDailyBlocks: TOO_MANY_REQUESTS, "device-daily-blocks", "Above the device's daily blocks";
     /// The hub answered, and said no.
     HubRefused: BAD_GATEWAY, "hub-refused", "The hub refused";
     /// The hub, or DPS, cannot be reached.
@@ -128,6 +132,8 @@ impl Kind {
         matches!(
             self,
             Self::Throttled
+                | Self::DeviceRate
+                | Self::DeviceDailyBlocks
                 | Self::HubRefused
                 | Self::HubUnreachable
                 | Self::QueueFull

@@ -112,6 +112,21 @@ impl<'a> Query<'a> {
         })
     }
 
+    /// One of these words, in any case.
+    pub(super) fn word<T: Copy, const N: usize>(
+        self,
+        name: &str,
+        words: &[(&str, T); N],
+    ) -> Result<Option<T>, Problem> {
+        let what = || one_of(words.map(|(word, _)| word));
+        self.read(name, what, |text| {
+            let found = words
+                .iter()
+                .find(|(word, _)| word.eq_ignore_ascii_case(text));
+            found.map(|(_, value)| *value)
+        })
+    }
+
     fn read<T>(
         self,
         name: &str,

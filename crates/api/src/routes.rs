@@ -15,7 +15,7 @@ use super::request::{Bare, ForDevice, Full, Shared};
 use super::state::State;
 use super::{
     batch, c2d_receive, connection_stream, dead_letter, device_list, device_status,
-    fleet_subscriptions, openapi, probes, registration, subscription, telemetry, twin,
+    fleet_subscriptions, openapi, probes, registration, subscription, telemetry, twin, usage,
 };
 
 type Routes<D> = Router<Arc<State<D>>>;
@@ -61,6 +61,7 @@ fn handler<D: Gateway>(operation: Operation) -> Handler<D> {
         O::ReplayDeadLetter => on(operation, dead_letter::replay::<D>),
         O::DeleteDeadLetter => on(operation, dead_letter::discard::<D>),
         O::ListDevices => on(operation, device_list::list::<D>),
+        O::GetUsage => on(operation, usage::usage::<D>),
         O::Register => on(operation, registration::register::<D>),
         O::GetCurrentConnectionStatus => on(operation, device_status::status::<D>),
         O::StreamConnectionStatus => on(operation, connection_stream::stream::<D>),

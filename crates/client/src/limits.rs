@@ -25,6 +25,11 @@ pub const TOKEN_LIFE_MIN_S: u32 = 10;
 pub const TOKEN_RENEWAL_PERCENT: u64 = 85;
 /// How much earlier it may be renewed, in percent of its life, so that devices that came together do not renew together.
 pub const TOKEN_RENEWAL_JITTER_PERCENT: u64 = 5;
+/// How much of its life a device's first token has at least before it is renewed, in percent: devices that connected together in
+/// seconds renew over a quarter of their tokens' life, …
+pub const FIRST_RENEWAL_PERCENT: u64 = 60;
+/// … but no earlier than this, so that devices that were used once have left by then.
+pub const FIRST_RENEWAL_MIN_S: u64 = 660;
 /// A renewal that fails is tried again after so long at first, …
 pub const TOKEN_RETRY_MIN_MS: u64 = 1_000;
 /// … and after so long at most.

@@ -27,7 +27,8 @@ pub(super) fn faulted(code: ErrorCode) -> Error {
         413 => condition::MESSAGE_SIZE_EXCEEDED,
         504 => TIMEOUT,
         400 if code == ErrorCode::CONNECTION_REJECTED_ON_FAULT_INJECTION => {
-            condition::CONNECTION_FORCED
+            // Clients come again after it.
+            condition::DETACH_FORCED
         }
         400 => condition::NOT_ALLOWED,
         _ => condition::INTERNAL_ERROR,

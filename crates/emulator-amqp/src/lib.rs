@@ -43,7 +43,6 @@ use drawspan_emulator_hub::clock::Clock;
 use drawspan_emulator_hub::dps::Dps;
 use drawspan_emulator_hub::faults::Faults;
 use drawspan_emulator_hub::hub_set::HubSet;
-use drawspan_emulator_hub::limits::AMQP_SILENCE_MS;
 use drawspan_emulator_hub::reached::Secured;
 use drawspan_emulator_hub::refusals::Refusals;
 use drawspan_hub_model::event::DisconnectReason;
@@ -171,7 +170,7 @@ fn disconnect_reason(ended: &Ended) -> DisconnectReason {
 fn engine_config() -> Config {
     Config {
         container_id: String::from("drawspan-emulator"),
-        silence_ms: Some(AMQP_SILENCE_MS),
+        silence_ms: Some(limits::AMQP_SILENCE_MS),
         ..Config::default()
     }
 }

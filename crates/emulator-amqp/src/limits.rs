@@ -1,7 +1,7 @@
 //! Limits of the AMQP head.
 
 pub use drawspan_emulator_hub::limits::{
-    BATCH_MESSAGES_MAX, PUSHES_MAX, READ_PAUSE_MS, REGISTRATION_BODY_BYTES,
+    AMQP_SILENCE_MS, BATCH_MESSAGES_MAX, PUSHES_MAX, READ_PAUSE_MS, REGISTRATION_BODY_BYTES,
     REGISTRATION_REQUESTS_MAX, TOKEN_SWEEP_MAX_MS,
 };
 
@@ -51,3 +51,5 @@ pub const TWIN_RETRY_MS: u64 = 10;
 
 /// Messages of one connection that are stored later, because a fault was asked for.
 pub const SLOWED_MAX: usize = 10_000;
+/// A connection whose sessions are ended because a fault was asked for ends so long after them.
+pub const CUT_LINGER_MS: u64 = 200;

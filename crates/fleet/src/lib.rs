@@ -3,7 +3,7 @@
 //! * [`device`]: the life of one device connection. Start reading there.
 //! * [`Fleet`]: all devices of a process, their queues and timers.
 //! * [`governor`]: permits to connect, at the pace of one hub, under its [`hub_health`] and its [`credential_breaker`].
-//! * [`rate_limiter`], [`paces`]: the rates that a hub accepts, shared by all senders.
+//! * [`rate_limiter`], [`paces`]: the rates that a hub accepts, shared by all senders; [`fair_limiter`], [`fair_queue`]: fairly.
 //! * [`send_quota`]: the messages that are sent to a hub whose daily quota is used up.
 //! * [`usage`]: what each device has used today, and its limits.
 //! * [`resend`]: when a refused request is sent again.
@@ -16,6 +16,8 @@
 pub mod credential_breaker;
 mod credential_scope;
 pub mod device;
+pub mod fair_limiter;
+pub mod fair_queue;
 mod fleet;
 pub mod governor;
 pub mod hub_health;
@@ -32,6 +34,7 @@ pub mod usage;
 
 pub use credential_scope::CredentialScope;
 pub use device::{Act, Device, Effect, Effects, Epoch, Input, State, Why};
+pub use fair_limiter::FairLimiter;
 pub use fleet::{
     Action, CallerId, Context, Fleet, FleetConfig, FleetFull, News, ServiceId, StateCounts,
 };

@@ -149,3 +149,14 @@ pub const CATCH_UPS_PER_S: u32 = 50;
 pub const MAX_USED_DEVICES: usize = 1_000_000;
 /// So much of a device's rate may be sent at once; at least one message.
 pub const DEVICE_BURST: Duration = Duration::from_secs(1);
+
+/// Requests of one device that may wait for their turn at its hub.
+pub const QUEUED_PER_DEVICE: usize = 64;
+/// Of the second's worth that may go at once, so much is kept for devices that send no more than their share.
+pub const RESERVED_BURST: Duration = Duration::from_millis(500);
+/// A device's share is so many equal parts of the rate.
+pub const SHARES_PER_SENDER: u32 = 2;
+/// So much of its share may a device send at once; at least two requests.
+pub const SHARE_BURST: Duration = Duration::from_secs(10);
+/// How long a device that sent something counts as one of those who share a rate; once more as long as that.
+pub const SENDERS_COUNTED_FOR: Duration = Duration::from_secs(10);

@@ -14,6 +14,18 @@ pub enum Mutation {
     DownCounted,
     /// A hub that is down makes its devices ask DPS.
     DownAsksDps,
+    /// A hub that throttles makes its devices ask DPS.
+    ThrottleAsksDps,
+    /// A hub that fails over makes its devices ask DPS.
+    FailoverAsksDps,
+    /// A hub whose quota is used up makes its devices ask DPS.
+    QuotaAsksDps,
+    /// Devices that wait for their hub's quota wait for ever.
+    QuotaLeavesBehind,
+    /// A device that its hub does not know any more stays there.
+    MoveLeavesBehind,
+    /// Registrations have no pace.
+    DpsUnpaced,
     /// A timer that is set is not brought forward.
     TimerLate,
     /// While a hub is down everybody probes it.
@@ -68,12 +80,18 @@ pub enum Mutation {
 
 impl Mutation {
     /// The faults of the device machine and the ledger, which the simulation must find.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 19] = [
         Self::StaleAnswer,
         Self::PermitKept,
         Self::RegistrationFree,
         Self::DownCounted,
         Self::DownAsksDps,
+        Self::ThrottleAsksDps,
+        Self::FailoverAsksDps,
+        Self::QuotaAsksDps,
+        Self::QuotaLeavesBehind,
+        Self::MoveLeavesBehind,
+        Self::DpsUnpaced,
         Self::TimerLate,
         Self::EverybodyProbes,
         Self::WishForgotten,

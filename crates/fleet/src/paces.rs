@@ -6,17 +6,17 @@ use std::time::Duration;
 use drawspan_hub::limits::{HubSize, Rate};
 
 use crate::limits::{CATCH_UPS_PER_S, FAULT_AFTER};
-use crate::{RateLimiter, SendQuota};
+use crate::{FairLimiter, RateLimiter, SendQuota};
 
 /// The paces of one hub; without limits where its size is not known. Shared by everybody who uses the hub's devices.
 #[derive(Debug)]
 pub struct Paces {
     /// Telemetry.
-    pub sends: RateLimiter,
+    pub sends: FairLimiter,
     /// Reads of twins.
-    pub twin_reads: RateLimiter,
+    pub twin_reads: FairLimiter,
     /// Changes of reported properties.
-    pub twin_updates: RateLimiter,
+    pub twin_updates: FairLimiter,
     /// Background reads: half of what the hub accepts, or a modest number.
     catch_ups: RateLimiter,
     /// Whether messages may go, as far as the hub's daily quota is known.
@@ -30,9 +30,9 @@ impl Paces {
     #[must_use]
     pub fn of(size: Option<HubSize>) -> Self {
         Self {
-            sends: RateLimiter::new(size.map(|size| size.d2c_sends())),
-            twin_reads: RateLimiter::new(size.map(|size| size.twin_reads())),
-            twin_updates: RateLimiter::new(size.map(|size| size.twin_updates())),
+            sends: FairLimiter::new(size.map(|size| size.d2c_sends())),
+            twin_reads: FairLimiter::new(size.map(|size| size.twin_reads())),
+            twin_updates: FairLimiter::new(size.map(|size| size.twin_updates())),
             catch_ups: RateLimiter::new(Some(catch_ups(size))),
             send_quota: SendQuota::default(),
             unanswered: AtomicU32::new(0),
@@ -59,7 +59,7 @@ impl Paces {
         if !wait.is_zero() {
             return Err(wait);
         }
-        self.twin_reads.admit(now, Duration::ZERO)?;
+        self.twin_reads.admit_background(now)?;
         self.catch_ups.admit(now, Duration::ZERO).map(|_| ())
     }
 }

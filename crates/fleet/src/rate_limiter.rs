@@ -47,6 +47,38 @@ impl RateLimiter {
         Duration::from_nanos(next.saturating_sub(most))
     }
 
+    /// Time per operation; zero when unlimited.
+    #[must_use]
+    pub const fn interval(&self) -> Duration {
+        Duration::from_nanos(self.interval)
+    }
+
+    /// Admits one operation that does not wait, if that leaves so much of the burst to others.
+    ///
+    /// # Errors
+    /// How long until one would be admitted. Nothing is taken then.
+    pub fn take(&self, now: Duration, leaves: Duration) -> Result<(), Duration> {
+        let now = nanoseconds(now);
+        let room = nanoseconds(BURST.saturating_sub(leaves)).max(self.interval);
+        let mut paid_at = self.paid_at.load(Ordering::Relaxed);
+        loop {
+            let next = paid_at.max(now).saturating_add(self.interval);
+            let wait = next.saturating_sub(now.saturating_add(room));
+            if wait > 0 {
+                return Err(Duration::from_nanos(wait));
+            }
+            match self.paid_at.compare_exchange_weak(
+                paid_at,
+                next,
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return Ok(()),
+                Err(other) => paid_at = other,
+            }
+        }
+    }
+
     /// Admits one operation: how long it must wait before it starts.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! The traits between the API and the runtime, and the values that pass through them.
 //!
 //! The API calls these traits and the runtime implements them, so that neither knows the other. [`DeviceGateway`] has the
-//! operations of one device; [`Subscriptions`], [`Downlink`], [`Listing`] and [`DeadLetters`] have the others. [`log_limit`] limits
+//! operations of one device; [`Subscriptions`], [`Downlink`], [`Listing`], [`DeadLetters`] and [`UsageReports`] have the others. [`log_limit`] limits
 //! log lines that both sides write.
 // Printing panics if the reader has gone.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
@@ -16,6 +16,7 @@ pub mod limits;
 pub mod log_limit;
 mod readiness;
 mod subscriptions;
+mod usage;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -42,11 +43,20 @@ pub use readiness::{Readiness, ServiceFault, Unready};
 pub use subscriptions::{
     Prefix, Scope, Subscribe, Subscribed, Subscription, SubscriptionStatus, Subscriptions,
 };
+pub use usage::{
+    DeviceLimit, DeviceUsage, HubUsage, Usage, UsageOrder, UsageQuery, UsageReports, Used,
+};
 
 /// All traits that the HTTP side needs.
-pub trait Gateway: DeviceGateway + Subscriptions + Downlink + Listing + DeadLetters {}
+pub trait Gateway:
+    DeviceGateway + Subscriptions + Downlink + Listing + DeadLetters + UsageReports
+{
+}
 
-impl<T: DeviceGateway + Subscriptions + Downlink + Listing + DeadLetters> Gateway for T {}
+impl<T: DeviceGateway + Subscriptions + Downlink + Listing + DeadLetters + UsageReports> Gateway
+    for T
+{
+}
 
 /// The devices behind the HTTP side. Two implementors: the runtime, and the ceiling of benchmarks, which answers at once.
 ///
@@ -163,6 +173,14 @@ pub enum DeviceError {
     /// The hub has too much to do for this device or for everybody.
     #[error("throttled, try again in {retry_after_s} s")]
     Throttled {
+        /// When to try again, in seconds from now.
+        retry_after_s: u64,
+    },
+    /// The device sends more than the bridge allows each device. Nothing was sent.
+    #[error("the device has {limit}, try again in {retry_after_s} s")]
+    OverLimit {
+        /// The limit.
+        limit: DeviceLimit,
         /// When to try again, in seconds from now.
         retry_after_s: u64,
     },

@@ -24,13 +24,13 @@ impl Database {
         Ok(())
     }
 
-    /// Replaces the state of all hubs by that in a copy; without `from`, by nothing.
+    /// Replaces the state of all hubs by that in a copy; without `from`, by nothing. So are settings whose names begin with `settings`.
     ///
     /// # Errors
     /// When SQLite refuses, or the copy has another format. Nothing is replaced then.
-    pub fn replace(&mut self, from: Option<&Path>) -> Result<(), StoreError> {
+    pub fn replace(&mut self, from: Option<&Path>, settings: &str) -> Result<(), StoreError> {
         let Some(from) = from else {
-            return self.write(|connection| clear(connection));
+            return self.write(|connection| clear(connection, settings));
         };
         let attach = self
             .connection
@@ -38,7 +38,11 @@ impl Database {
         attach.map_err(|cause| self.failed("open", cause))?;
         let replaced = check_format(&self.connection, from).and_then(|()| {
             self.write(|connection| {
-                clear(connection)?;
+                clear(connection, settings)?;
+                connection.execute(
+                    "INSERT INTO main.setting SELECT name, value FROM copy.setting WHERE substr(name, 1, length(?1)) = ?1",
+                    [settings],
+                )?;
                 tables().try_for_each(|(table, columns)| {
                     let columns = columns.iter().map(|it| format!("\"{it}\""));
                     let columns = columns.collect::<Vec<_>>().join(", ");
@@ -64,7 +68,11 @@ fn tables() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
     all.filter(move |(table, _)| is_state(table))
 }
 
-fn clear(connection: &Connection) -> rusqlite::Result<()> {
+fn clear(connection: &Connection, settings: &str) -> rusqlite::Result<()> {
+    connection.execute(
+        "DELETE FROM main.setting WHERE substr(name, 1, length(?1)) = ?1",
+        [settings],
+    )?;
     tables().try_for_each(|(table, _)| {
         // A table is emptied row by row, so that its sum is kept up.
         let sql = format!("DELETE FROM main.{table} WHERE 1");

@@ -42,6 +42,7 @@ metrics! {
     MessagesFailed: Counter "drawspan_messages_failed" ["reason"] "Well-formed messages that were not accepted, by the last word of the problem's type";
     Resends: Counter "drawspan_resends" ["reason"] "Messages and twin requests that were resent within their time, by reason: throttled or hubFailed, as the hub answered; connectionLost";
     ResendsOutOfTime: Counter "drawspan_resends_out_of_time" ["reason"] "Messages and twin requests that were refused as throttled or hubFailed with too little time left to resend them";
+    OverDeviceLimit: Counter "drawspan_messages_over_device_limit" ["limit"] "Messages refused because their device was above a limit that each device has: rate (device_rate) or dailyBlocks (device_daily_blocks)";
     IdempotentReplays: Counter "drawspan_idempotency_replays" [] "Requests that got the result of an earlier request with the same Idempotency-Key";
 
     Devices: Gauge "drawspan_devices" ["state"] "Devices in memory, by state, as in their diagnostics";

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use drawspan_bridge::controller::{Request as Ask, Waiter};
 use drawspan_client::{Credentials, TwinOperation, message};
 use drawspan_fleet::CallerId;
+use drawspan_fleet::usage::blocks_of;
 use drawspan_gateway::limits::RETRY_AFTER_S;
 use drawspan_gateway::log_limit::{Leave, STORE_FAILURES};
 use drawspan_gateway::{
@@ -32,6 +33,8 @@ use super::operation::Operation;
 use super::platform::{Caller, Profile};
 use super::request::{Look, Relisted, Request};
 use super::routes::{Route, RouteTable};
+use super::throttle::Turns;
+use super::usage::UsageCounts;
 use crate::limits::DELAY_TIMEOUT_MS;
 
 /// The devices' side. Cheap to clone; the last one gone ends it.
@@ -52,6 +55,10 @@ pub struct Gateway {
     /// The guard of callback addresses.
     pub(super) guard: Arc<Guard>,
     pub(super) webhook_secrets: Arc<Secrets>,
+    /// Requests that wait for their turn at a hub whose rate binds.
+    pub(super) turns: Turns,
+    /// What devices used today, and their limits.
+    pub(super) usage: Arc<UsageCounts>,
     /// Counters outside the controller.
     pub(super) counters: Arc<Counters>,
 }
@@ -176,7 +183,7 @@ impl DeviceGateway for Gateway {
         self.check_listed(&device)?;
         message.check_size().map_err(|_| DeviceError::TooLarge)?;
         let encoded = message::encode(&message);
-        let operation = Operation::Send(encoded);
+        let operation = Operation::Send(encoded, blocks_of(message.size_bytes()));
         self.send_with_retry(&device, &operation, deadline)
             .await
             .map(|_| ())
@@ -302,6 +309,7 @@ impl DeviceGateway for Gateway {
 
     async fn measure(&self, page: &mut Page) {
         self.counters.tell(page);
+        self.usage.tell(page);
         self.health.tell(page);
         if let Some(snapshot) = self.counters.snapshot(&self.requests).await {
             snapshot.tell(page);

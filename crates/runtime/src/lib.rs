@@ -26,6 +26,7 @@ mod snapshot;
 mod stores;
 mod task;
 mod throttle;
+mod usage;
 mod views;
 
 use std::collections::HashMap;
@@ -57,6 +58,8 @@ use registrations::Registrations;
 use routes::RouteTable;
 use stores::Stores;
 use task::{Sources, Task};
+use throttle::Turns;
+use usage::UsageCounts;
 
 pub use gateway::Gateway;
 pub use request::Relisted;
@@ -179,6 +182,12 @@ pub fn start(
         pulls: Arc::default(),
         guard,
         webhook_secrets,
+        turns: Turns::default(),
+        usage: Arc::new(UsageCounts::new(
+            config.device_limits,
+            config.hub_size,
+            unix,
+        )),
         counters: Arc::new(Counters::new(store)),
     })
 }

@@ -6,8 +6,8 @@ pub const LETTER_WRITE_TIMEOUT_MS: u64 = 5_000;
 pub const MEASURE_TIMEOUT_S: u64 = 2;
 /// Longest time that a request may wait for its turn at a hub whose pace is known.
 pub const QUEUE_PATIENCE_S: u64 = 10;
-/// Requests of one device that may wait for their turn at its hub.
-pub const QUEUED_PER_DEVICE: u32 = 64;
+/// How often it is looked, at least, whether a request that waits for its hub's rate may go.
+pub const TURN_STEP_MS: u64 = 2;
 /// How long it may take to find out what a device is waiting for, once its caller's time is up.
 pub const DELAY_TIMEOUT_MS: u64 = 500;
 /// Number of consecutive requests that ran out of time, from which `/readyz` reports it.
@@ -20,6 +20,8 @@ pub const REQUEST_BATCH: usize = 256;
 pub const PULL_GRACE_MS: u64 = 1_000;
 /// Requests that wait for messages, of all devices.
 pub const PULLS: usize = 10_000;
+/// Reports of devices' use that are made at a time: each looks at every device that sent today.
+pub const USAGE_REPORTS_AT_ONCE: usize = 1;
 /// Devices that one request for a list looks at.
 pub const LISTED_AT_ONCE: usize = 1_000;
 /// That a hub refuses a device's messages is told to the controller once in so long, …

@@ -6,8 +6,8 @@ use drawspan_client::TwinOperation;
 /// What is asked of a connected device.
 #[derive(Debug, Clone)]
 pub(super) enum Operation {
-    /// An encoded message to send.
-    Send(Bytes),
+    /// An encoded message to send, and the blocks of the hub's daily quota that it takes.
+    Send(Bytes, u32),
     /// Something about its twin.
     Twin(TwinOperation),
 }

@@ -17,7 +17,7 @@ use super::gateway::Gateway;
 use super::operation::Operation;
 use super::request::Request;
 use super::routes::Route;
-use super::throttle::wait_turn;
+use super::usage::Charge;
 use super::{seed, unix};
 
 impl Gateway {
@@ -48,19 +48,32 @@ impl Gateway {
         let mut not = None;
         let mut resend = Resend::new(self.clock.at(deadline));
         let mut probe = None;
+        let mut charge = None;
+        if route.is_none() {
+            self.check_limits(device, operation, self.clock.now())?;
+        }
         loop {
             let found = match route.take() {
                 Some(route) => route,
                 None => self.connect(device, not, deadline).await?,
             };
             let now = self.clock.now();
+            if charge.is_none() {
+                charge = self.charge(device, &found, operation, now)?;
+            }
             found.used(now);
             let turn = send_turn(&found, operation, now, &mut probe).map_err(|over| {
                 self.tell_refused(device, &found, &over.failure);
                 over_quota(over)
             })?;
-            wait_turn(&found, operation, now, deadline).await?;
+            self.turns
+                .wait(&found, operation, self.clock, deadline)
+                .await?;
+            // Should the caller hang up while it is under way.
+            note_may_be_there(&mut charge, true);
             let ended = attempt(&found, operation, self.clock.at(deadline)).await;
+            let accepted = ended.is_ok() || ended == Err(SendFailure::FateUnknown);
+            note_may_be_there(&mut charge, accepted || certainty.unknown);
             self.note_silence(&found, &ended, deadline);
             match ended {
                 Ok(done) => {
@@ -168,7 +181,7 @@ fn send_turn(
     now: Duration,
     probe: &mut Option<ServiceId>,
 ) -> Result<Turn, OverQuota> {
-    if !matches!(operation, Operation::Send(_)) {
+    if !matches!(operation, Operation::Send(..)) {
         return Ok(Turn::Free);
     }
     if *probe == Some(route.hub) {
@@ -180,7 +193,7 @@ fn send_turn(
 }
 
 fn is_over_quota(operation: &Operation, failure: &Failure) -> bool {
-    failure.kind == FailureKind::QuotaExceeded && matches!(operation, Operation::Send(_))
+    failure.kind == FailureKind::QuotaExceeded && matches!(operation, Operation::Send(..))
 }
 
 fn over_quota(over: OverQuota) -> DeviceError {
@@ -188,6 +201,12 @@ fn over_quota(over: OverQuota) -> DeviceError {
         failure: over.failure,
         retry_in: Some(over.retry_in),
     })
+}
+
+fn note_may_be_there(charge: &mut Option<Charge>, may_be_there: bool) {
+    if let Some(charge) = charge {
+        charge.may_be_there(may_be_there);
+    }
 }
 
 /// Once. `until` is a time of the connection's clock.
@@ -200,7 +219,7 @@ async fn attempt(
         Effect::begins();
     }
     match operation {
-        Operation::Send(message) => {
+        Operation::Send(message, _) => {
             let send = Send {
                 session: route.session,
                 message: message.clone(),

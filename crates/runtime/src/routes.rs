@@ -4,10 +4,12 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use drawspan_client::{DeviceSession, HubConnection};
+use drawspan_fleet::fair_limiter::Share;
+use drawspan_fleet::usage::Entry;
 use drawspan_fleet::{Paces, ServiceId};
 use drawspan_hub::DeviceId;
 
@@ -33,6 +35,10 @@ pub(super) struct Route {
     pub(super) hub: ServiceId,
     /// Of the hub.
     pub(super) paces: Arc<Paces>,
+    /// What the device used of its share of the hub's rates.
+    pub(super) share: Share,
+    /// What the device used today, once it has sent.
+    usage: OnceLock<Arc<Entry>>,
     last_use_ms: AtomicU64,
     /// When it was told last that the hub refuses the device's messages, in milliseconds, and in the lowest bit whether for the quota.
     refusal_told: AtomicU64,
@@ -54,9 +60,16 @@ impl Route {
             queued: AtomicU32::new(0),
             hub,
             paces,
+            share: Share::default(),
+            usage: OnceLock::new(),
             last_use_ms: AtomicU64::new(NEVER),
             refusal_told: AtomicU64::new(NEVER),
         }
+    }
+
+    /// What the device used today; looked up by the first message only.
+    pub(super) fn usage(&self, find: impl FnOnce() -> Arc<Entry>) -> &Arc<Entry> {
+        self.usage.get_or_init(find)
     }
 
     pub(super) fn used(&self, now: Duration) {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use drawspan_fleet::governor::Pace;
 use drawspan_fleet::limits::HUB_GONE_AFTER;
+use drawspan_fleet::usage::DeviceLimits;
 use drawspan_hub::limits::{HubSize, Rate};
 use drawspan_net::{Proxy, Transport};
 use rustls_pki_types::CertificateDer;
@@ -28,10 +29,11 @@ use super::vault::{self, Vault};
 use crate::api_keys::{ApiKey, ApiKeys, check_plain};
 use crate::callbacks::{Allowed, GuardMode};
 use crate::limits::{
-    DPS_RATE, HTTP_RETRY_LIMIT, MAX_CONNECT_RATE, MAX_CONNECTIONS, MAX_DPS_RATE,
-    MAX_HTTP_RETRY_LIMIT, MAX_HUB_CONNECTIONS, MAX_HUB_GONE_S, MAX_METHOD_ANSWER_TIMEOUT_S,
-    MAX_REQUEST_TIMEOUT_S, MAX_TOKEN_LIFE_S, METHOD_ANSWER_TIMEOUT_S, MIN_HUB_GONE_S,
-    MIN_METHOD_ANSWER_TIMEOUT_S, MIN_TOKEN_LIFE_S, REQUEST_TIMEOUT_S, TOKEN_LIFE_S,
+    DPS_RATE, HTTP_RETRY_LIMIT, MAX_CONNECT_RATE, MAX_CONNECTIONS, MAX_DEVICE_DAILY_BLOCKS,
+    MAX_DEVICE_RATE_PER_MIN, MAX_DPS_RATE, MAX_HTTP_RETRY_LIMIT, MAX_HUB_CONNECTIONS,
+    MAX_HUB_GONE_S, MAX_METHOD_ANSWER_TIMEOUT_S, MAX_REQUEST_TIMEOUT_S, MAX_TOKEN_LIFE_S,
+    METHOD_ANSWER_TIMEOUT_S, MIN_HUB_GONE_S, MIN_METHOD_ANSWER_TIMEOUT_S, MIN_TOKEN_LIFE_S,
+    REQUEST_TIMEOUT_S, TOKEN_LIFE_S,
 };
 use crate::listener_certificate::ListenerCertificate;
 use crate::webhook_secret::WebhookSecret;
@@ -65,6 +67,8 @@ pub struct Config {
     pub connections_per_address: Option<usize>,
     /// Pace of registrations at DPS.
     pub dps_pace: Pace,
+    /// Limits that each device has.
+    pub device_limits: DeviceLimits,
     /// How long a hub may be unreachable before DPS is asked for its devices.
     pub hub_gone_after: Duration,
     /// How hubs are spoken to.
@@ -173,6 +177,7 @@ impl Config {
             max_connections: None,
             connections_per_address: None,
             dps_pace: Pace::Limited(Rate::per_minute(DPS_RATE)),
+            device_limits: DeviceLimits::default(),
             hub_gone_after: HUB_GONE_AFTER,
             transport: Transport::Amqps,
             proxy: None,
@@ -198,6 +203,10 @@ fn check(values: &Values, effective: Vec<Effective>, mistakes: &mut Mistakes) ->
     let max_connections = checker.number(Setting::MaxConnections, 1, MAX_HUB_CONNECTIONS);
     let per_address = checker.number(Setting::ConnectionsPerAddress, 1, MAX_CONNECTIONS);
     let dps_rate = checker.number(Setting::DpsRate, 0, MAX_DPS_RATE);
+    let device_limits = DeviceLimits {
+        rate: checker.parse(Setting::DeviceRate, device_rate),
+        daily_blocks: checker.number(Setting::DeviceDailyBlocks, 1, MAX_DEVICE_DAILY_BLOCKS),
+    };
     let gone_after_s = checker.number(Setting::HubGoneAfter, MIN_HUB_GONE_S, MAX_HUB_GONE_S);
     let transport = checker.parse(Setting::Transport, transport);
     let proxy = checker.parse(Setting::Proxy, proxy);
@@ -215,6 +224,7 @@ fn check(values: &Values, effective: Vec<Effective>, mistakes: &mut Mistakes) ->
     config.tls = tls;
     config.webhooks = webhooks;
     config.hub_size = hub_size;
+    config.device_limits = device_limits;
     config.authorities = authorities;
     config.connect = connect;
     config.proxy = proxy.flatten();
@@ -430,6 +440,24 @@ pub fn check_api_key(mistakes: &mut Mistakes, source: impl fmt::Display, key: &s
 
 fn hub_size(text: &str) -> Result<HubSize, String> {
     text.parse::<HubSize>().map_err(|error| error.to_string())
+}
+
+fn device_rate(text: &str) -> Result<Rate, String> {
+    let (number, per_minute) = match text.split_once('/') {
+        None => (text, 60),
+        Some((number, "s")) => (number, 60),
+        Some((number, "min")) => (number, 1),
+        Some(_) => ("", 0),
+    };
+    let number: Option<u64> = number.trim().parse().ok();
+    let rate = number.map(|number| number.saturating_mul(per_minute));
+    match rate {
+        Some(rate @ 1..=MAX_DEVICE_RATE_PER_MIN) => Ok(Rate::per_minute(rate)),
+        _ => Err(format!(
+            "`{text}` is no rate from 1/min to {}/s, like 5/s or 30/min",
+            MAX_DEVICE_RATE_PER_MIN / 60
+        )),
+    }
 }
 
 fn transport(text: &str) -> Result<Transport, String> {

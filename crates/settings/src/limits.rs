@@ -75,3 +75,7 @@ pub const MAX_WEBHOOK_SECRET_BYTES: usize = 64;
 
 /// A file of a device's certificate, or of its key.
 pub const MAX_CERTIFICATE_FILE_BYTES: u64 = 256 * 1024;
+/// Highest rate of a device, in messages per minute: 100,000 per second.
+pub const MAX_DEVICE_RATE_PER_MIN: u64 = 6_000_000;
+/// Most daily blocks of a device, a little less than can be counted.
+pub const MAX_DEVICE_DAILY_BLOCKS: u32 = 60_000_000;

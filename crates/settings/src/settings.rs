@@ -52,6 +52,10 @@ pub enum Setting {
     MaxConnections,
     /// Pace of registering.
     DpsRate,
+    /// Messages of one device.
+    DeviceRate,
+    /// Daily blocks of one device.
+    DeviceDailyBlocks,
     /// How long a hub may be away before DPS is asked.
     HubGoneAfter,
     /// AMQP over TLS or over WebSocket.
@@ -208,6 +212,10 @@ pub static SETTINGS: &[Spec] = settings! {
             "Maximum number of AMQP connections to a hub; each holds 995 devices, 495 over WebSocket, and further devices are not connected"
         DpsRate "dps_rate" "dps-rate" Plain "N" "1000" false
             "Maximum number of registrations at DPS per minute; 0 means no limit"
+        DeviceRate "device_rate" "device-rate" Plain "N/s" "" false
+            "Messages that each device may send, like 5/s or 30/min; what is above is refused at once with 429 and costs other devices nothing"
+        DeviceDailyBlocks "device_daily_blocks" "device-daily-blocks" Plain "N" "" false
+            "Blocks of 4 KB of its hub's daily quota that each device may use per UTC day; counted anew after a restart"
         HubGoneAfter "hub_gone_after" "hub-gone-after" Plain "SECONDS" "900" false
             "How long a hub may be unreachable before DPS is asked for one of its devices, and, if that device has moved, for all of them; 60 to 86400"
     }

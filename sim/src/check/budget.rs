@@ -21,6 +21,8 @@ pub(crate) struct Budget {
     refused: bool,
     /// Failures that may mean that it has moved.
     suspicions: u16,
+    /// Its last failure, if that concerns its hub and not the device: no reason to register anew.
+    of_hub: Option<FailureKind>,
 }
 
 impl Budget {
@@ -33,6 +35,12 @@ impl Budget {
         now: Duration,
     ) -> Result<(), Violation> {
         let reason = !hub_known || self.refused || self.suspicions >= REPROVISION_REFUSALS;
+        let of_hub = self.of_hub.filter(|_| !reason);
+        ensure(of_hub.is_none(), "REGISTRATION-STORM", || {
+            format!(
+                "device {device} registers anew because of {of_hub:?}, as all devices of its hub would"
+            )
+        })?;
         ensure(reason, "DPS-REASON", || {
             format!(
                 "device {device} has a hub, which refused it {} times, and asks DPS",
@@ -48,6 +56,7 @@ impl Budget {
         self.charge_from(now.saturating_sub(late).max(self.not_before));
         self.refused = false;
         self.suspicions = 0;
+        self.of_hub = None;
         Ok(())
     }
 
@@ -92,7 +101,9 @@ impl Budget {
         ) {
             self.refused = true;
         }
-        if failure.may_mean_moved() {
+        let of_hub = concerns_hub(failure);
+        self.of_hub = of_hub.then_some(failure.kind);
+        if failure.may_mean_moved() && !of_hub {
             self.suspicions = self.suspicions.saturating_add(1);
         }
     }
@@ -117,6 +128,18 @@ impl Default for Budget {
             used_early: false,
             refused: false,
             suspicions: 0,
+            of_hub: None,
         }
+    }
+}
+
+/// Whether a hub is throttling, out of quota, failing over or suspended, or cannot be reached: by its codes, whatever the bridge
+/// makes of them.
+fn concerns_hub(failure: &Failure) -> bool {
+    let of_code = failure.code.map(|code| code.number());
+    match of_code {
+        Some(429_000..=429_999 | 403_002 | 404_012 | 400_029 | 400_030 | 503_000..=503_999) => true,
+        Some(_) => false,
+        None => failure.kind == FailureKind::HubUnreachable,
     }
 }

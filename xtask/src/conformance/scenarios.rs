@@ -98,6 +98,13 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         scripts: &[Python("lifetimes.py", &[])],
     },
     Scenario {
+        name: "node-faults",
+        about: "azure-iot-device comes back by itself from the faults that its own suite asks for, over each transport; the control API sees it",
+        servers: &[Emulator],
+        drive: None,
+        scripts: &[Node("faults.js", &[])],
+    },
+    Scenario {
         name: "node-registry",
         about: "azure-iothub creates, changes, lists and deletes devices, and their twins; stale ETags are refused",
         servers: &[Emulator],

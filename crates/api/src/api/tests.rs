@@ -328,6 +328,7 @@ mod paths;
 mod probes;
 mod shown;
 mod subscriptions;
+mod usage;
 
 /// A body in pieces that are available at once; `None` for one that never arrives.
 struct Pieces(Option<VecDeque<Bytes>>);

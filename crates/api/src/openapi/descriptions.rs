@@ -2,7 +2,7 @@
 
 use drawspan_api_types::connection_change::{ConnectionEvent, MissedChanges};
 use drawspan_api_types::words::{Connection, DeviceId, Prefix, SubscriptionKind, number, text};
-use drawspan_api_types::{answers, events, requests};
+use drawspan_api_types::{answers, events, requests, usage};
 use drawspan_hub::SubscriptionType;
 use utoipa::openapi::Required;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
@@ -10,10 +10,11 @@ use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use super::description::{Described, Tag, limit, reference};
 use crate::limits::{
     DEAD_LETTER_LIMIT, LIST_LIMIT, MAX_DEAD_LETTER_LIMIT, MAX_DEAD_LETTER_NUMBER,
-    MAX_IDEMPOTENCY_KEY_BYTES, MAX_LIST_LIMIT, MAX_RECEIVE_WAIT_S,
+    MAX_IDEMPOTENCY_KEY_BYTES, MAX_LIST_LIMIT, MAX_RECEIVE_WAIT_S, MAX_USAGE_LIMIT, USAGE_LIMIT,
 };
 use crate::operation::Operation;
 use crate::problem::Kind;
+use crate::usage::ORDERS;
 
 /// Problems of operations that contact the hub or DPS.
 const HUB: &[Kind] = &[
@@ -68,6 +69,7 @@ pub(super) fn describe(operation: Operation) -> Described {
         O::ReplayDeadLetter => replay_dead_letter(),
         O::DeleteDeadLetter => delete_dead_letter(),
         O::ListDevices => list_devices(),
+        O::GetUsage => get_usage(),
         O::Register => register(),
         O::GetCurrentConnectionStatus => get_current_connection_status(),
         O::StreamConnectionStatus => stream_connection_status(),
@@ -91,6 +93,7 @@ fn send_message() -> Described {
         .answers_with::<events::HeldMessage<'_>>(200, "The hub accepted the message. The answer has a body only with `receive=true` and a waiting message.")
         .saying("Idempotency-Replayed", "`true` if the key was repeated, and nothing was sent.")
         .fails(HUB)
+        .fails(&[Kind::DeviceRate, Kind::DeviceDailyBlocks])
 }
 
 fn send_messages() -> Described {
@@ -294,6 +297,24 @@ fn delete_dead_letter() -> Described {
     )
     .answers(204, "The dead letter is removed.")
     .fails(&[Kind::NoDeadLetter, Kind::NotStored])
+}
+
+fn get_usage() -> Described {
+    Described::new(Tag::Devices, "Get today's use", "Returns how many messages, and blocks of 4 KB, devices sent today (UTC): per hub, and for the devices that sent most. A hub shares its rates and its daily quota among all devices and cannot throttle one; this shows who uses them.")
+        .query("sort", "What counts first: `blocks` or `sends`.", order())
+        .query("prefix", "Only devices whose ids at the hub begin with this. A key with a prefix sees only its own devices in any case.", reference::<Prefix>())
+        .query("limit", "Maximum number of devices in the answer.", limit(USAGE_LIMIT, MAX_USAGE_LIMIT))
+        .answers_with::<usage::Usage<'_>>(200, "Today's use.")
+}
+
+/// The parameter `sort`.
+fn order() -> Schema {
+    let words = ORDERS.map(|(word, _)| word);
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(words))
+        .default(Some("blocks".into()))
+        .into()
 }
 
 fn list_devices() -> Described {

@@ -10,7 +10,7 @@ mod tests;
 
 use std::sync::OnceLock;
 
-use drawspan_api_types::{answers, connection_change, events as posted, requests};
+use drawspan_api_types::{answers, connection_change, events as posted, requests, usage};
 use drawspan_settings::API_KEY_HEADER;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -126,6 +126,7 @@ fn components() -> Components {
     with::<answers::BatchAnswer<'_>>(all);
     with::<answers::Devices<'_>>(all);
     with::<answers::Diagnostics<'_>>(all);
+    with::<usage::Usage<'_>>(all);
     with::<connection_change::ConnectionEvent<'_>>(all);
     with::<connection_change::MissedChanges<'_>>(all);
     with::<answers::DeadLetters<'_>>(all);

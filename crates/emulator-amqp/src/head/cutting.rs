@@ -15,6 +15,7 @@ use drawspan_hub_model::event::DisconnectReason;
 use super::Head;
 use crate::device_session::DeviceLink;
 use crate::error::refusal;
+use crate::limits;
 use crate::links::Link;
 
 const REASON: DisconnectReason = DisconnectReason::FaultInjected;
@@ -63,26 +64,10 @@ impl Head {
                 connection.close(Some(error), now);
             }
             CutHow::ShutDown => {
-                self.closing = Some(REASON);
-                connection.close(None, now);
+                self.end_sessions(connection, None);
+                self.sever_soon(now);
             }
-            CutHow::Session => {
-                let sessions = self.sessions_of(connection, of);
-                for (id, link) in self.links.iter() {
-                    if link.of_client().is_some()
-                        && connection
-                            .session_of(id)
-                            .is_some_and(|it| sessions.contains(&it))
-                    {
-                        self.ending.insert(id, REASON);
-                    }
-                }
-                for session in sessions {
-                    let error = cut_error(condition::DETACH_FORCED);
-                    self.refused(Door::Session, "", &error);
-                    let _ = connection.end(session, Some(error));
-                }
-            }
+            CutHow::Session => self.end_sessions(connection, of),
             CutHow::Link(part) => {
                 let links = self.links.iter();
                 let meant = links.filter(|(_, link)| is_part(link, part, of));
@@ -93,6 +78,28 @@ impl Head {
                 }
             }
         }
+    }
+
+    /// Ends the sessions on which a client has links; with `None`, those of all clients.
+    fn end_sessions(&mut self, connection: &mut Connection, of: Option<&ClientId>) {
+        let sessions = self.sessions_of(connection, of);
+        for (id, link) in self.links.iter() {
+            let session = connection.session_of(id);
+            if link.of_client().is_some() && session.is_some_and(|it| sessions.contains(&it)) {
+                self.ending.insert(id, REASON);
+            }
+        }
+        for session in sessions {
+            let error = cut_error(condition::DETACH_FORCED);
+            self.refused(Door::Session, "", &error);
+            let _ = connection.end(session, Some(error));
+        }
+    }
+
+    /// Ends the stream in a moment, when the end of the sessions is said. There is no close: Node's client answers one by detaching its
+    /// links first, for whose answers it waits for ever, and the suites want every client to come again.
+    fn sever_soon(&mut self, now: Duration) {
+        self.sever_at = Some(now + Duration::from_millis(limits::CUT_LINGER_MS));
     }
 
     /// The sessions on which a client has links; with `None`, those of all clients.

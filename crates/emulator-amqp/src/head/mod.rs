@@ -70,6 +70,8 @@ pub(super) struct Head {
     arrivals: Arrivals,
     /// Messages that are stored later, because a fault was asked for.
     slowed: Slowed,
+    /// When the stream ends, because a fault was asked for.
+    sever_at: Option<Duration>,
     twins: RequestQueue,
     /// What waits because of the hub's rates.
     waiting: Waiting<Held>,
@@ -124,6 +126,7 @@ impl Head {
             pairs: Pairs::new(),
             arrivals: Arrivals::default(),
             slowed: Slowed::default(),
+            sever_at: None,
             twins: RequestQueue::default(),
             waiting: Waiting::default(),
             connecting: HashMap::new(),
@@ -238,7 +241,14 @@ impl Handler for Head {
     fn deadline(&self) -> Option<Duration> {
         let twins = self.twins.retry_at;
         let slowed = self.slowed.due();
-        let all = [self.pump_at, self.hand_out_at, self.sweep_at, twins, slowed];
+        let all = [
+            self.pump_at,
+            self.hand_out_at,
+            self.sweep_at,
+            self.sever_at,
+            twins,
+            slowed,
+        ];
         all.into_iter().flatten().min()
     }
 
@@ -251,6 +261,10 @@ impl Handler for Head {
         }
         if self.hand_out_at.is_some_and(|at| at <= now) {
             self.hand_out_all(connection, now);
+        }
+        if self.sever_at.is_some_and(|at| at <= now) {
+            self.sever_at = None;
+            self.connection().sever();
         }
         // Checked again when the batch ends.
         self.twins.retry_at = self.twins.retry_at.filter(|at| *at > now);

@@ -36,7 +36,7 @@ pub struct Cut {
 pub enum CutHow {
     /// The connection, with the hub's code 400029 where the protocol can say so.
     Connection,
-    /// The connection, as if the hub had nothing more to say.
+    /// The connection, as if the hub had nothing more to say: over AMQP the sessions, and a moment later the TCP connection.
     ShutDown,
     /// The AMQP sessions of the client.
     Session,

@@ -37,7 +37,6 @@ pub struct Dps {
     allocation: RwLock<Allocation>,
     registrations: RwLock<Registrations>,
     throttle: Mutex<DpsThrottle>,
-    moves: Moves,
     counts: Counts,
 }
 
@@ -128,14 +127,13 @@ impl RegisterError {
 impl Dps {
     /// A service with registrations from an earlier run, under these limits.
     pub fn new(
-        mut parts: Parts,
+        parts: Parts,
         allocation: Allocation,
         registrations: Registrations,
         limits: RateLimits,
     ) -> Self {
         let throttle = DpsThrottle::new(limits, parts.clock.elapsed());
         Self {
-            moves: std::mem::take(&mut parts.moves),
             parts,
             allocation: RwLock::new(allocation),
             registrations: RwLock::new(registrations),
@@ -172,8 +170,9 @@ impl Dps {
             .unwrap_or_else(PoisonError::into_inner) = allocation;
     }
 
-    /// Replaces all registrations. To be called by who is [alone](crate::connections::Connections::alone).
-    pub fn replace(&self, registrations: Registrations) {
+    /// Replaces all registrations and moves. To be called by who is [alone](crate::connections::Connections::alone).
+    pub fn replace(&self, registrations: Registrations, moves: Moves) {
+        self.parts.moves.replace(moves);
         *self
             .registrations
             .write()
@@ -273,7 +272,7 @@ impl Dps {
         let throttled = self.throttle().register(self.parts.clock.elapsed());
         throttled.map_err(|retry_after_s| RegisterError::TooMany { retry_after_s })?;
         let before = self.registration(&id);
-        let moved_to = self.moves.get(id.as_str());
+        let moved_to = self.parts.moves.get(id.as_str());
         let hub = match moved_to.as_ref().or(admission.hub.as_ref()) {
             Some(named) => self.hub(named).cloned(),
             None => self.choose(&id),

@@ -68,6 +68,12 @@ impl Moves {
         Self(RwLock::new(parsed.collect()))
     }
 
+    /// Puts others in their place.
+    pub(super) fn replace(&self, other: Self) {
+        let other = other.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = other;
+    }
+
     pub(super) fn get(&self, registration: &str) -> Option<HostName> {
         let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
         all.get(&registration.to_ascii_lowercase()).cloned()
@@ -98,7 +104,7 @@ impl Dps {
         let id = registration
             .as_ref()
             .map_or(device.as_str(), |it| it.id.as_str());
-        if !self.moves.put(id, to) {
+        if !self.parts.moves.put(id, to) {
             return Err(MoveError::TooMany);
         }
         self.keep_move(id, to).await?;

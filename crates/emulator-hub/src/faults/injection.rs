@@ -20,7 +20,7 @@ const DURATION: &str = "AzIoTHub_FaultOperationDurationInSecs";
 /// The value of the type, and what it asks for.
 const TYPES: &[(&str, Injected)] = &[
     ("KillTcp", Injected::Sever),
-    ("KillAmqpConnection", Injected::Amqp(CutHow::Connection)),
+    ("KillAmqpConnection", Injected::SeverAmqp),
     ("KillAmqpSession", Injected::Amqp(CutHow::Session)),
     (
         "KillAmqpCBSLinkReq",
@@ -82,6 +82,8 @@ pub struct Injection {
 pub(super) enum Injected {
     /// The TCP connection ends without a word.
     Sever,
+    /// The same, of an AMQP connection. With a close, Node's client would not come again, as the suites want it to.
+    SeverAmqp,
     /// A part of an AMQP connection ends.
     Amqp(CutHow),
     /// An MQTT connection ends.
@@ -128,7 +130,7 @@ impl Injection {
     pub const fn https_refusal(&self) -> Option<ErrorCode> {
         match self.what {
             Injected::Refuse(code) => Some(code),
-            Injected::Sever | Injected::Amqp(_) | Injected::Mqtt(_) => None,
+            Injected::Sever | Injected::SeverAmqp | Injected::Amqp(_) | Injected::Mqtt(_) => None,
         }
     }
 }

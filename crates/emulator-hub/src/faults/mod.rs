@@ -242,6 +242,7 @@ impl Faults {
         };
         match injection.what {
             Injected::Sever => connection.sever(),
+            Injected::SeverAmqp if is_amqp => connection.sever(),
             Injected::Amqp(how) if is_amqp => cut(how, Some(client)),
             Injected::Mqtt(how) if !is_amqp => cut(how, Some(client)),
             Injected::Refuse(code) if is_amqp => {
@@ -256,7 +257,7 @@ impl Faults {
                 }
             }
             Injected::Refuse(_) => cut(CutHow::Connection, Some(client)),
-            Injected::Amqp(_) | Injected::Mqtt(_) => {
+            Injected::SeverAmqp | Injected::Amqp(_) | Injected::Mqtt(_) => {
                 tracing::warn!(
                     fault = injection.name,
                     "the device speaks another protocol: nothing happens"

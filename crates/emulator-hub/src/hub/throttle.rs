@@ -238,3 +238,54 @@ impl fmt::Debug for Room {
         write!(f, "Room({})", self.bytes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+    use crate::test_hub::{hub, hub_at};
+
+    #[test]
+    fn a_hub_without_limits_looks_at_nothing() {
+        let hub = hub(&[]);
+        let sizes = std::iter::from_fn(|| -> Option<usize> { panic!("it was looked at") });
+        let admission = hub.throttle(None, OperationClass::D2c, 1, sizes);
+        assert_eq!(admission, Admission::Now);
+        hub.charge(std::iter::from_fn(|| panic!("it was looked at")));
+        assert_eq!(hub.due_by(), Duration::MAX);
+    }
+
+    #[tokio::test]
+    async fn a_wait_ends_at_its_time_or_with_the_limits() {
+        let (clock, hand) = Clock::manual(1_000_000);
+        let hub = hub_at(clock, &[]);
+        let limits = |word: &str| {
+            let mut limits = RateLimits::default();
+            limits.apply(word).unwrap();
+            hub.set_rate_limits(limits);
+        };
+        limits("d2c=1/s");
+        let at = Duration::from_secs(2);
+        let waits = tokio::spawn({
+            let hub = Arc::clone(&hub);
+            async move { hub.until_due(at).await }
+        });
+        tokio::task::yield_now().await;
+        hand.advance(Duration::from_millis(1_999));
+        tokio::task::yield_now().await;
+        assert!(!waits.is_finished());
+        hand.advance(Duration::from_millis(1));
+        waits.await.unwrap();
+        let waits = tokio::spawn({
+            let hub = Arc::clone(&hub);
+            async move { hub.until_due(at * 100).await }
+        });
+        tokio::task::yield_now().await;
+        // Others in force change nothing.
+        limits("d2c=5/s");
+        tokio::task::yield_now().await;
+        assert!(!waits.is_finished());
+        limits("off");
+        waits.await.unwrap();
+    }
+}

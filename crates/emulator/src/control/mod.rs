@@ -5,8 +5,6 @@
 //! the command prints. [`verbs::VERBS`] lists them. The routes ([`routes`]), the document ([`openapi`]), the command's help and its errors
 //! are all made from that list, so a new verb is a new file and a line in the list.
 
-#![allow(dead_code, reason = "verbs that are to come use it")]
-
 mod access;
 mod body;
 pub(crate) mod client;

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use drawspan_emulator_hub::connections::{Alone, Connections};
-use drawspan_emulator_hub::dps::Dps;
+use drawspan_emulator_hub::dps::{Dps, MOVES, Moves};
 use drawspan_emulator_hub::hub::{ChangeError, Hub};
 use drawspan_emulator_hub::hub_set::HubSet;
 use drawspan_hub_model::device::{AuthenticationSpec, DeviceSpec};
@@ -87,7 +87,7 @@ impl Snapshots {
         let _busy = self.busy.lock().await;
         let _alone = self.alone().await?;
         if let Some(store) = &self.parts.store {
-            store.run(|database| database.replace(None)).await?;
+            store.run(|database| database.replace(None, MOVES)).await?;
         }
         let parts = self.parts.clone();
         in_background(move || {
@@ -103,7 +103,8 @@ impl Snapshots {
             Ok(())
         })
         .await?;
-        self.parts.dps.replace(Registrations::default());
+        let none = (Registrations::default(), Moves::default());
+        self.parts.dps.replace(none.0, none.1);
         let (config, hubs) = (&self.parts.config, self.parts.hubs.hubs());
         ensure(config, hubs, &self.parts.dps).await?;
         tracing::warn!("everything was removed on request, keys and certificates excepted");
@@ -143,16 +144,17 @@ impl Snapshots {
         let _alone = self.alone().await?;
         let (parts, from) = (self.parts.clone(), copy.registry());
         let loaded = store.run(move |database| {
-            database.replace(Some(&from))?;
+            database.replace(Some(&from), MOVES)?;
             let hubs = parts.hubs.hubs().iter();
             let all = hubs.map(|hub| {
                 let loaded = contents::Loaded::of(database, hub.host())?;
                 Ok((Arc::clone(hub), loaded))
             });
             let all: Result<Vec<_>, StoreError> = all.collect();
-            Ok((all?, Database::registrations(database)?))
+            let moves = Moves::from_stored(database.settings(MOVES)?);
+            Ok((all?, Database::registrations(database)?, moves))
         });
-        let (hubs, registrations) = loaded.await?;
+        let (hubs, registrations, moves) = loaded.await?;
         let parts = self.parts.clone();
         in_background(move || {
             for (hub, loaded) in hubs {
@@ -174,7 +176,7 @@ impl Snapshots {
         .await?;
         self.parts
             .dps
-            .replace(Registrations::from_stored(registrations));
+            .replace(Registrations::from_stored(registrations), moves);
         tracing::warn!(%name, "everything was replaced by a snapshot on request");
         Ok(())
     }

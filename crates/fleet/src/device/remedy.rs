@@ -36,6 +36,15 @@ impl Device {
                 shown.then(self.enter_queued(now))
             }
             Remedy::WaitUntil(until) => {
+                let asks = match failure.kind {
+                    FailureKind::Throttled => planted(Mutation::ThrottleAsksDps),
+                    FailureKind::HubMaintenance => planted(Mutation::FailoverAsksDps),
+                    FailureKind::QuotaExceeded => planted(Mutation::QuotaAsksDps),
+                    _ => false,
+                };
+                if asks {
+                    self.ask_dps();
+                }
                 self.wait_until(until, failure, now, jitter);
                 self.show(RETRYING, why)
             }
@@ -60,7 +69,9 @@ impl Device {
                 self.show(RETRYING, why)
             }
             Remedy::Reauthenticate | Remedy::Reprovision => {
-                if self.ask_dps() {
+                let stays = failure.kind == FailureKind::DeviceNotFound
+                    && planted(Mutation::MoveLeavesBehind);
+                if !stays && self.ask_dps() {
                     let effects = if self.assignment.will_ask(now.monotonic) {
                         self.retry.another_way = true;
                         self.retry(failure, why, now, jitter)
@@ -147,7 +158,11 @@ impl Device {
                 let passed = Duration::from_secs(seconds_since_midnight(now.unix_s));
                 let left = Duration::from_secs(seconds_to_midnight(now.unix_s));
                 let doubtful = passed < MIDNIGHT_DOUBT;
-                let wait = if doubtful { MIDNIGHT_RECHECK } else { left };
+                let wait = match doubtful {
+                    _ if planted(Mutation::QuotaLeavesBehind) => 1_000 * left,
+                    true => MIDNIGHT_RECHECK,
+                    false => left,
+                };
                 (wait, MIDNIGHT_SPREAD)
             }
             Until::After { seconds } => {

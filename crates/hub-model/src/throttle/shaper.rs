@@ -125,14 +125,19 @@ impl Shaper {
         Admission::At(at)
     }
 
-    /// Takes another rate and shape from now on. What waits keeps its time, and comes before all that follows.
+    /// Takes another rate and shape from now on. What waits keeps its time, and comes before all that follows; a bucket that is full
+    /// stays full.
     pub fn replace(&mut self, rate: Rate, shape: Shape, now: Duration) {
         let now = now.max(self.at);
         self.fill(now);
+        let is_full = self.is_idle(now);
         (self.rate, self.shape) = (rate, shape);
-        self.level = self
-            .level
-            .clamp(-self.worth(self.shape.queue), self.burst());
+        self.level = match is_full {
+            true => self.burst(),
+            false => self
+                .level
+                .clamp(-self.worth(self.shape.queue), self.burst()),
+        };
     }
 
     /// Its rate.

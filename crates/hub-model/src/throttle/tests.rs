@@ -319,6 +319,25 @@ fn limits_change_while_operations_wait() {
     );
 }
 
+#[test]
+fn a_full_bucket_stays_full() {
+    let mut throttle = throttle("S1");
+    let free = |throttle: &Throttle, at| throttle.classes(now(at))[1].free;
+    let set = |throttle: &mut Throttle, word: &str, at| {
+        let mut limits = throttle.limits().clone();
+        limits.apply(word).unwrap();
+        throttle.replace(limits, now(at));
+    };
+    set(&mut throttle, "d2c=5/s", seconds(1));
+    assert_eq!(free(&throttle, seconds(1)), 300);
+    set(&mut throttle, "S1", seconds(1));
+    assert_eq!(free(&throttle, seconds(1)), 6_000);
+    throttle.admit(OperationClass::D2c, 50, [1], now(seconds(1)));
+    set(&mut throttle, "S3", seconds(1));
+    assert_eq!(free(&throttle, seconds(1)), 5_950);
+    assert_eq!(free(&throttle, seconds(2)), 11_950);
+}
+
 /// A step of a sequence: time that passes, operations that come together, and perhaps another rate first.
 type Step = (u64, u64, Option<u64>);
 

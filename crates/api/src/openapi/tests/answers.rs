@@ -7,10 +7,12 @@ use axum::body::Body;
 use axum::http::Request;
 use bytes::Bytes;
 use drawspan_gateway::{
-    CallbackUrl, Change, DeadLetter, Delay, DeviceError, DeviceState, Diagnostics, Held,
-    LastFailure, ListPage, Listed, Prefix, Scope, Subscription, SubscriptionStatus,
+    CallbackUrl, Change, DeadLetter, Delay, DeviceError, DeviceLimit, DeviceState, DeviceUsage,
+    Diagnostics, Held, HubUsage, LastFailure, ListPage, Listed, Prefix, Scope, Subscription,
+    SubscriptionStatus, Usage, Used,
 };
 use drawspan_hub::failure::FailureKind;
+use drawspan_hub::limits::Rate;
 use drawspan_hub::{
     C2dMessage, ConnectionCause, ConnectionStatus, ConnectionStatusReason, DeviceId, ErrorCode,
     Failure, HostName, SubscriptionType, UtcTime,
@@ -52,7 +54,28 @@ fn full() -> Fake {
         ConnectionStatusReason::ConnectionOk,
     ));
     let hub = HostName::parse("hub.example").ok();
+    let host = HostName::parse("a.net").unwrap();
+    let used = Used {
+        sends: 3,
+        blocks: 4,
+    };
     Fake {
+        usage: Some(Usage {
+            since: now(),
+            until: now(),
+            hubs: vec![HubUsage {
+                hub: host.clone(),
+                daily_blocks: Some(400_000),
+                devices: 1,
+                used,
+            }],
+            devices: vec![DeviceUsage {
+                device: device(),
+                hub: host,
+                used,
+            }],
+            limits: vec![DeviceLimit::Rate(Rate::per_second(5))],
+        }),
         twin: TWIN,
         status,
         diagnostics: Some(Diagnostics {

@@ -193,3 +193,13 @@ async fn the_scale_shortens_a_token_and_silence_and_an_advance_only_the_token() 
     stage.wake();
     assert_eq!(due(&stage), heartbeat);
 }
+
+#[test]
+fn no_official_client_is_cut_at_a_scale_of_1_2() {
+    use crate::limits::AMQP_SILENCE_MS;
+    // Of what is announced: rhea (Node) and uAMQP (C) after a half, Microsoft's library for .NET after seven eighths.
+    for share in [0.5, 7.0 / 8.0] {
+        let pings_after_ms = 240_000.0 * share;
+        assert!(f64::from(AMQP_SILENCE_MS) / 1.2 > pings_after_ms);
+    }
+}

@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use drawspan_emulator_hub::hub::Hub;
-use drawspan_hub::DeviceId;
+use drawspan_hub::{DeviceId, HostName, RegistrationId, sas};
 use drawspan_hub_model::c2d::{Ack, NewMessage};
 use drawspan_hub_model::device::DeviceSpec;
+use drawspan_hub_model::dps::Credential;
 use drawspan_segment_log::{AuthKind, AuthScope, MessageSource, NewRecord, Origin};
 
 use crate::config::Config;
 use crate::control::tests::{ctl, ctl_json, emulator, start};
-use crate::emulator::Running;
+use crate::emulator::{Emulator, Running};
 
 fn hub(running: &Running) -> &Arc<Hub> {
     &running.hubs().hubs()[0]
@@ -145,5 +146,34 @@ async fn without_a_state_directory_there_is_a_reset_and_no_snapshot() {
         .await
         .unwrap();
     expect(&running, &[], 0);
+    running.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_reset_forgets_to_which_hubs_devices_were_moved() {
+    let folder = tempfile::tempdir().unwrap();
+    let hubs = ["localhost", "second.localhost"].map(|name| HostName::parse(name).unwrap());
+    let mut config = Config::new(hubs.to_vec());
+    config.state = Some(folder.path().to_path_buf());
+    config.ports.amqps = 0;
+    (config.ports.mqtts, config.ports.https) = (Some(0), Some(0));
+    let running = Emulator::start(config).await.unwrap();
+    let dps = running.dps();
+    let registers = || async {
+        let key = dps.groups()[0].primary.derive("m");
+        let resource = sas::registration_resource(dps.id_scope(), "m");
+        let token = sas::sign(&resource, &key, u64::MAX, Some("registration"));
+        let id = RegistrationId::parse("m").unwrap();
+        let admission = dps.authenticate(Credential::Token(&token), &id).unwrap();
+        dps.register(id, admission, None).await.unwrap().hub.clone()
+    };
+    let first = registers().await;
+    let other = hubs.iter().find(|hub| **hub != first).unwrap();
+    ctl(folder.path(), &format!("move m {other}"))
+        .await
+        .unwrap();
+    assert_eq!(registers().await, *other);
+    ctl(folder.path(), "reset").await.unwrap();
+    assert_eq!(registers().await, first);
     running.shutdown().await;
 }
