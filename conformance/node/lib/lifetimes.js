@@ -18,8 +18,8 @@ class Emulator extends Process {
   }
 
   /** Starts it; tokens have no time beyond their expiry. */
-  start() {
-    const parameters = [...env('EMULATOR_ARGUMENTS').split('\n'), '--sas-grace-connect', '0', '--sas-grace-live', '0'];
+  start(more = []) {
+    const parameters = [...env('EMULATOR_ARGUMENTS').split('\n'), '--sas-grace-connect', '0', '--sas-grace-live', '0', ...more];
     return super.start(parameters, { DRAWSPAN_LOG: 'info,drawspan_emulator::events=debug', DRAWSPAN_LOG_FORMAT: 'json' });
   }
 

@@ -8,6 +8,8 @@ use crate::error::{Error, Result};
 
 /// Host name of the hub.
 pub(crate) const HUB: &str = "hub.localtest";
+/// Host name of a second hub, which only some scripts have the emulator serve.
+pub(crate) const OTHER_HUB: &str = "other.localtest";
 /// Host name of the provisioning service.
 pub(crate) const DPS: &str = "dps.localtest";
 /// Secondary key of its enrollment group, for tests only.
@@ -80,6 +82,7 @@ pub(crate) fn variables(
         let ca = authority(folder);
         variables.extend([
             ("HUB", HUB.into()),
+            ("OTHER_HUB", OTHER_HUB.into()),
             ("DPS", DPS.into()),
             ("ID_SCOPE", ID_SCOPE.into()),
             ("INDIVIDUAL_KEY", INDIVIDUAL_KEY.into()),

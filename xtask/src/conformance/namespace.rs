@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::process::{self, Command};
 
-use super::environment::{DPS, HUB};
+use super::environment::{DPS, HUB, OTHER_HUB};
 use crate::error::{Error, Result};
 use crate::tools::succeeds;
 use crate::workspace::{Profile, Workspace};
@@ -76,7 +76,7 @@ pub(crate) fn prepare(workspace: &Workspace) -> Result<()> {
 /// Makes the private hosts file, or leaves it as it is: others may have put it in place.
 fn hosts_file(workspace: &Workspace) -> Result<PathBuf> {
     let hosts = workspace.conformance().join("hosts");
-    let text = format!("127.0.0.1 localhost {HUB} {DPS}\n::1 localhost\n");
+    let text = format!("127.0.0.1 localhost {HUB} {OTHER_HUB} {DPS}\n::1 localhost\n");
     if fs::read_to_string(&hosts).is_ok_and(|found| found == text) {
         return Ok(hosts);
     }

@@ -337,6 +337,13 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         scripts: &[Node("contract.js", &["kill"])],
     },
     Scenario {
+        name: "causes",
+        about: "nine causes of a device that comes and goes are made on purpose, one by the official device SDK: diagnostics, the stream and drawspan watch name each",
+        servers: &[ByScripts],
+        drive: None,
+        scripts: &[Node("causes.js", &[])],
+    },
+    Scenario {
         name: "contract-slow",
         about: "rows of CONTRACT.md that take minutes; only when it is named",
         servers: &[ByScripts],

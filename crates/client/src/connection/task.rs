@@ -194,3 +194,24 @@ pub(crate) fn failure_of(ended: Ended) -> Failure {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_a_connection_ended_says_who_ended_it() {
+        let check = |ended: Ended, expected: Ending| {
+            let failure = failure_of(ended);
+            assert_eq!(failure.kind, FailureKind::ConnectionLost, "{failure}");
+            assert_eq!(failure.ending, expected, "{failure}");
+        };
+        check(Ended::Closed(Closed::Silent), Ending::Silence);
+        check(Ended::Closed(Closed::ByPeer(None)), Ending::Unexplained);
+        check(Ended::Closed(Closed::PeerDoesNotRead), Ending::Found);
+        check(Ended::Closed(Closed::TimedOut), Ending::Found);
+        check(Ended::Closed(Closed::ByUs), Ending::Own);
+        let reset = std::io::ErrorKind::ConnectionReset;
+        check(Ended::Stream(reset.into()), Ending::Found);
+    }
+}

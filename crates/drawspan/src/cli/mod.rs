@@ -9,6 +9,7 @@ mod config;
 mod dead_letters;
 #[cfg(feature = "emulator")]
 mod dev;
+mod diagnose;
 #[cfg(feature = "emulator")]
 mod emulator;
 
@@ -61,6 +62,9 @@ enum Command {
     /// List, send again and remove undelivered events of a running bridge
     #[command(subcommand)]
     DeadLetters(dead_letters::DeadLettersCommand),
+    /// Show why a device at a running bridge is not connected, or comes and goes
+    #[command(after_help = diagnose::EXAMPLES)]
+    Diagnose(diagnose::DiagnoseArgs),
     /// Follow the connections of devices at a running bridge, with the cause of every change
     #[command(after_help = watch::EXAMPLES)]
     Watch(watch::WatchArgs),
@@ -138,6 +142,7 @@ pub fn main() -> ExitCode {
         Command::Import(args) => import::run(&args),
         Command::ApiKey(command) => api_key::run(&command),
         Command::DeadLetters(command) => dead_letters::run(&command),
+        Command::Diagnose(args) => diagnose::run(&args),
         Command::Watch(args) => watch::run(&args),
         Command::Keys(command) => keys::run(&command),
         Command::Backup(args) => backup::backup(&args),

@@ -18,7 +18,8 @@ use super::bridge::{Bridge, BridgeArgs, NotDone};
 use super::{block_on, failed, misused, say, signals, term};
 use crate::limits::{WATCH_PAUSE_MAX_S, WATCH_SILENCE_S};
 use events::{Event, Events};
-use line::{Change, Missed};
+pub(super) use line::Change;
+use line::Missed;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use drawspan_amqp::performative::{Error, Performative, condition};
+use drawspan_hub::failure::Ending;
 use drawspan_hub::{FailureKind, Link, Receive, Wants};
 use tokio::io::AsyncReadExt;
 
@@ -207,6 +208,7 @@ async fn what_ends_before_the_hub_has_opened_is_the_hubs_state() {
     drop(theirs);
     let failure = bench.connection_ended().await;
     assert_eq!(failure.kind, FailureKind::HubUnreachable, "{failure}");
+    assert_eq!(failure.ending, Ending::Found);
 
     // Something that is no hub.
     let (ours, mut theirs) = tokio::io::duplex(1_024);
@@ -238,6 +240,7 @@ async fn a_connection_that_nobody_needs_any_more_says_nothing_of_its_hub() {
     drop(std::mem::replace(&mut bench.connection, other.connection));
     let failure = bench.connection_ended().await;
     assert_eq!(failure.kind, FailureKind::ConnectionLost, "{failure}");
+    assert_eq!(failure.ending, Ending::Own);
 }
 
 #[tokio::test(start_paused = true)]
@@ -254,6 +257,9 @@ async fn what_the_hub_says_when_it_closes_stays_what_it_is() {
         failure.message.contains("too many connections"),
         "{failure}"
     );
+    assert_eq!(failure.ending, Ending::Told);
+    let condition = failure.condition.as_deref();
+    assert_eq!(condition, Some("amqp:resource-limit-exceeded"));
 
     let mut bench = Bench::new(group());
     bench.ready().await;
@@ -262,4 +268,5 @@ async fn what_the_hub_says_when_it_closes_stays_what_it_is() {
         .act(|_, connection| connection.close(None, Duration::ZERO));
     let failure = bench.connection_ended().await;
     assert_eq!(failure.kind, FailureKind::ConnectionLost, "{failure}");
+    assert_eq!(failure.ending, Ending::Unexplained);
 }

@@ -10,8 +10,9 @@ use crate::limits::{SHOWN_BODY_CHARS, SHOWN_PROPERTY_CHARS};
 /// A change, as the bridge tells it.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Change {
-    device_id: String,
+pub(in crate::cli) struct Change {
+    /// Absent in a device's own history.
+    device_id: Option<String>,
     at: String,
     status: String,
     cause: Option<String>,
@@ -29,14 +30,26 @@ pub(super) struct Missed {
 impl Change {
     /// `time  device  status  cause  detail  lived`.
     pub(super) fn line(&self, colour: bool) -> String {
-        let part = |text: &str| one_line(text, SHOWN_PROPERTY_CHARS);
         let time = self.at.get(11..23).unwrap_or(&self.at);
-        let device = part(&self.device_id);
+        let device = self.device_id.as_deref().unwrap_or("-");
+        let parts = [time, device].map(|text| one_line(text, SHOWN_PROPERTY_CHARS));
+        format!("{}  {}", parts.join("  "), self.words(colour))
+    }
+
+    /// The same of a device that is known, with the day: `day time  status  cause  detail  lived`.
+    pub(in crate::cli) fn line_of_one(&self, colour: bool) -> String {
+        let at = self.at.get(..23).unwrap_or(&self.at).replace('T', " ");
+        let at = one_line(&at, SHOWN_PROPERTY_CHARS);
+        format!("{at}  {}", self.words(colour))
+    }
+
+    fn words(&self, colour: bool) -> String {
+        let part = |text: &str| one_line(text, SHOWN_PROPERTY_CHARS);
         let status = painted(&part(&self.status), colour);
         let cause = part(self.cause.as_deref().unwrap_or("-"));
         let detail = self.detail.as_deref().unwrap_or("-");
         let detail = one_line(detail, SHOWN_BODY_CHARS);
-        let mut line = format!("{}  {device}  {status}  {cause}  {detail}", part(time));
+        let mut line = format!("{status}  {cause}  {detail}");
         if let Some(seconds) = self.session_seconds {
             line += &format!("  lived {}", length(seconds));
         }
