@@ -26,6 +26,7 @@ mod show;
 mod signals;
 mod state;
 mod term;
+mod usage;
 mod watch;
 
 use std::process::ExitCode;
@@ -61,6 +62,9 @@ enum Command {
     /// List, send again and remove undelivered events of a running bridge
     #[command(subcommand)]
     DeadLetters(dead_letters::DeadLettersCommand),
+    /// Show who used which share of the hubs' sends and daily quota today, at a running bridge
+    #[command(after_help = usage::EXAMPLES)]
+    Usage(usage::UsageArgs),
     /// Follow the connections of devices at a running bridge, with the cause of every change
     #[command(after_help = watch::EXAMPLES)]
     Watch(watch::WatchArgs),
@@ -138,6 +142,7 @@ pub fn main() -> ExitCode {
         Command::Import(args) => import::run(&args),
         Command::ApiKey(command) => api_key::run(&command),
         Command::DeadLetters(command) => dead_letters::run(&command),
+        Command::Usage(args) => usage::run(&args),
         Command::Watch(args) => watch::run(&args),
         Command::Keys(command) => keys::run(&command),
         Command::Backup(args) => backup::backup(&args),
