@@ -145,7 +145,7 @@ pub const SPARE_CONNECTIONS: usize = 10;
 /// Background reads per second if the size of the hub is unknown: half of what the smallest hub accepts.
 pub const CATCH_UPS_PER_S: u32 = 50;
 
-/// Devices whose use of a day is remembered; one costs about 110 bytes.
+/// Devices whose use of a day is remembered; one costs about 140 bytes, its id included.
 pub const MAX_USED_DEVICES: usize = 1_000_000;
 /// So much of a device's rate may be sent at once; at least one message.
 pub const DEVICE_BURST: Duration = Duration::from_secs(1);

@@ -9,6 +9,7 @@ mod report;
 mod scale;
 mod spread;
 mod stand;
+mod storm;
 mod table;
 
 use std::fs;
@@ -73,11 +74,15 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     let subscribed = has(Part::Subscribed)
         .then(|| downlink::subscribed::measure(workspace, &plan.subscribed, &folder))
         .transpose()?;
+    let storms = has(Part::Storm)
+        .then(|| storm::measure(workspace, &plan.storm, &folder))
+        .transpose()?;
     let results = Results {
         machine,
         scales,
         downlinks,
         subscribed,
+        storms,
     };
     let json = results.to_json()?;
     let path = folder.join("result.json");

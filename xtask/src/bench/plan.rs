@@ -17,6 +17,8 @@ pub(crate) const REGISTERING: u32 = 2_048;
 pub(crate) const FLOOR_DOWNLINK_P99_MS: f64 = 100.0;
 /// A receiver that hangs or fails shall make the events of others so much slower at most.
 pub(crate) const FLOOR_SLOWED: f64 = 1.10;
+/// During a send storm of one device, 99 of 100 messages of the others shall take no longer than this many times as long.
+pub(crate) const FLOOR_STORM: f64 = 1.20;
 /// A device with all its links and four subscriptions shall take no more than this of the bridge's memory.
 pub(crate) const FLOOR_BYTES_PER_SUBSCRIBED_DEVICE: f64 = 6144.0;
 
@@ -26,6 +28,19 @@ pub(crate) struct Plan {
     pub(crate) scales: [Scale; 3],
     pub(crate) downlinks: Downlinks,
     pub(crate) subscribed: Subscribed,
+    pub(crate) storm: Storm,
+}
+
+/// A send storm of one device.
+pub(crate) struct Storm {
+    /// Devices beside it.
+    pub(crate) devices: u32,
+    /// What these send, in percent of the hub's rate.
+    pub(crate) load_percent: u32,
+    /// Runs without and with the storm, in turn.
+    pub(crate) pairs: u32,
+    /// How long each run takes.
+    pub(crate) seconds: u32,
 }
 
 /// Messages and methods to devices.
@@ -79,6 +94,8 @@ pub(crate) enum Part {
     Downlinks,
     /// Many devices with four subscriptions each.
     Subscribed,
+    /// A send storm of one device.
+    Storm,
 }
 
 /// How devices prove who they are.
@@ -143,6 +160,12 @@ impl Plan {
             devices: 50_000,
             restarts: 3,
         },
+        storm: Storm {
+            devices: 100,
+            load_percent: 60,
+            pairs: 5,
+            seconds: 20,
+        },
     };
     /// For a look.
     pub(crate) const QUICK: Self = Self {
@@ -187,6 +210,12 @@ impl Plan {
             devices: 2_000,
             restarts: 1,
         },
+        storm: Storm {
+            devices: 100,
+            load_percent: 60,
+            pairs: 1,
+            seconds: 5,
+        },
     };
 
     /// Roughly, with starting and connecting.
@@ -196,11 +225,13 @@ impl Plan {
         let rounds = downlinks.rounds * 3 * (downlinks.round_seconds + 12);
         let subscribed = self.subscribed.devices / 1_000 * (2 + self.subscribed.restarts);
         let telemetry = self.telemetry_s();
+        let storm = self.storm.seconds + self.storm.pairs * 2 * (self.storm.seconds + 3);
         match part {
-            Part::All => telemetry + runs + rounds + subscribed,
+            Part::All => telemetry + runs + rounds + subscribed + storm,
             Part::Telemetry => telemetry,
             Part::Downlinks => runs + rounds,
             Part::Subscribed => subscribed,
+            Part::Storm => storm,
         }
     }
 

@@ -7,6 +7,7 @@ use super::downlink::subscribed::Subscribed;
 use super::machine::Machine;
 use super::plan::{Floors, Identity};
 use super::spread::Spread;
+use super::storm::Storms;
 use crate::error::{Error, Result};
 use crate::load::Report;
 
@@ -19,6 +20,8 @@ pub(crate) struct Results {
     pub(crate) downlinks: Option<Downlinks>,
     /// Many devices with four subscriptions each.
     pub(crate) subscribed: Option<Subscribed>,
+    /// A send storm of one device.
+    pub(crate) storms: Option<Storms>,
 }
 
 /// With one number of devices.

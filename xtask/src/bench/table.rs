@@ -8,6 +8,7 @@ use super::plan::{
 };
 use super::report::{Measured, Results, Run, Target};
 use super::spread::Spread;
+use super::storm;
 
 /// The whole text.
 pub(crate) fn of(results: &Results) -> String {
@@ -31,6 +32,7 @@ pub(crate) fn of(results: &Results) -> String {
     for part in [
         results.downlinks.as_ref().map(downlink::table::of),
         results.subscribed.as_ref().map(downlink::table::subscribed),
+        results.storms.as_ref().map(storm::table),
     ] {
         text.extend(part.map(|part| format!("\n{part}")));
     }

@@ -8,6 +8,7 @@
 )]
 
 mod certificates;
+mod device_limits;
 mod dps;
 mod events;
 mod imports;

@@ -217,6 +217,14 @@ impl Stand {
         (bridge, credentials)
     }
 
+    /// One with other settings.
+    pub(crate) fn bridge_with(&self, change: impl FnOnce(&mut Config)) -> Gateway {
+        let mut config = self.config(Profile::of_hub(&policy(&self.emulator, "device")));
+        change(&mut config);
+        let credentials = Arc::new(Credentials::new(config.profile.keys()));
+        runtime::start(&config, credentials, None).unwrap()
+    }
+
     /// One that is led to this address instead of the emulator.
     pub(crate) fn bridge_at(&self, address: SocketAddr, profile: Profile) -> Gateway {
         let mut config = self.config(profile);
