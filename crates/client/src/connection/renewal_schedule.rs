@@ -131,7 +131,7 @@ fn renewal_after(life: Duration, is_first: bool, seed: u64) -> Duration {
         false => usual,
     };
     let spread_ms = u64::try_from((latest - earliest).as_millis()).unwrap_or(u64::MAX);
-    let part_ms = u128::from(spread_ms) * u128::from(chance(seed)) >> 16;
+    let part_ms = (u128::from(spread_ms) * u128::from(chance(seed))) >> 16;
     latest - Duration::from_millis(u64::try_from(part_ms).unwrap_or_default())
 }
 
@@ -209,7 +209,7 @@ mod tests {
     fn renewals_of_a_mass_connect() -> Vec<u32> {
         let mut of_second = vec![0; 4 * 3_600];
         for device in 0..100_000u64 {
-            let seed = device << 32 | (device + 1);
+            let seed = (device << 32) | (device + 1);
             let mut at = Duration::from_micros(device * 200);
             let mut is_first = true;
             loop {
