@@ -328,10 +328,10 @@ impl Learning {
             return;
         }
         let falls = began.saturating_sub(*least) > lasts / 50;
-        let (is_longer, least) = (!falls, *least);
-        *first = Some((late_by, now));
-        if is_longer {
-            self.best = self.best.map(|best| best + least);
+        let is_longer_by = (!falls).then_some(*least);
+        (*first, *least) = (Some((late_by, now)), late_by);
+        if let Some(longer) = is_longer_by {
+            self.best = self.best.map(|best| best + longer);
         }
     }
 
