@@ -27,6 +27,7 @@ mod show;
 mod signals;
 mod state;
 mod term;
+mod usage;
 mod watch;
 
 use std::process::ExitCode;
@@ -65,6 +66,9 @@ enum Command {
     /// Show why a device at a running bridge is not connected, or comes and goes
     #[command(after_help = diagnose::EXAMPLES)]
     Diagnose(diagnose::DiagnoseArgs),
+    /// Show who used which share of the hubs' sends and daily quota today, at a running bridge
+    #[command(after_help = usage::EXAMPLES)]
+    Usage(usage::UsageArgs),
     /// Follow the connections of devices at a running bridge, with the cause of every change
     #[command(after_help = watch::EXAMPLES)]
     Watch(watch::WatchArgs),
@@ -143,6 +147,7 @@ pub fn main() -> ExitCode {
         Command::ApiKey(command) => api_key::run(&command),
         Command::DeadLetters(command) => dead_letters::run(&command),
         Command::Diagnose(args) => diagnose::run(&args),
+        Command::Usage(args) => usage::run(&args),
         Command::Watch(args) => watch::run(&args),
         Command::Keys(command) => keys::run(&command),
         Command::Backup(args) => backup::backup(&args),

@@ -45,18 +45,25 @@ pub(super) enum TwinRequest {
 }
 
 impl Device {
-    /// Takes in a message of so many bytes, as the hub counts them, when its turn comes.
+    /// Takes in a message of so many bytes, as the hub counts them, when its turn comes. One that passes at once is stored at `slowed`,
+    /// if a fault asks for that.
     pub(super) fn take_record(
         &mut self,
         record: NewRecord,
         bytes: usize,
         packet_id: Option<u16>,
+        slowed: Option<Duration>,
     ) -> Result<(), Fault> {
         let class = OperationClass::D2c;
         let refused = match self.hub.throttle(Some(&self.id), class, 1, [bytes]) {
             Admission::Now => {
-                self.arrived.push(record);
-                self.owed.extend(packet_id);
+                match slowed {
+                    Some(due) => self.slow(record, packet_id, due),
+                    None => {
+                        self.arrived.push(record);
+                        self.owed.extend(packet_id);
+                    }
+                }
                 return Ok(());
             }
             Admission::At(at) => {

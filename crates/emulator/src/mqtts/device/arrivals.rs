@@ -36,11 +36,8 @@ impl Device {
                     return Err(fault("the topic is another client's"));
                 }
                 let (record, bytes) = self.telemetry(bag, &publish)?;
-                if let Some(delay) = self.delay() {
-                    self.slow(record, publish.packet_id, now + delay);
-                    return Ok(());
-                }
-                return self.take_record(record, bytes, publish.packet_id);
+                let slowed = self.delay().map(|delay| now + delay);
+                return self.take_record(record, bytes, publish.packet_id, slowed);
             }
             Some(Published::MethodAnswer { status, request_id }) => {
                 let limits = self.hub.limits();
@@ -96,7 +93,12 @@ impl Device {
     }
 
     /// Has a message stored later.
-    fn slow(&mut self, record: NewRecord, packet_id: Option<u16>, due: Duration) {
+    pub(in crate::mqtts) fn slow(
+        &mut self,
+        record: NewRecord,
+        packet_id: Option<u16>,
+        due: Duration,
+    ) {
         self.slowed_last += 1;
         let due = (due, self.slowed_last);
         self.slowed.insert(due, (record, packet_id));

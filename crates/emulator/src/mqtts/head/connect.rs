@@ -64,11 +64,7 @@ impl Head {
         };
         let what = format!("{what} at {}", hub.host());
         if hub.is_failing_over() {
-            let reason = "the hub is failing over to another region";
-            let code = ErrorCode::HUB_FAILING_OVER.to_string();
-            self.log_refusal(&what, &code, reason);
-            self.sent(server.refuse(ConnectRefusal::Unavailable));
-            return self.end(DisconnectReason::FailingOver);
+            return self.refuse_while_failing_over(server, &what);
         }
         if connect.client_id != client_id {
             let reason =
@@ -103,8 +99,12 @@ impl Head {
 
     /// Answers CONNECT when it has waited enough.
     pub(super) fn connect_in_turn(&mut self, server: &mut Server, now: Duration) {
-        let due =
-            matches!(&self.client, Client::Connecting(device, at) if device.hub.due_by() >= *at);
+        let due = match &self.client {
+            Client::Connecting(device, at) => {
+                device.hub.due_by() >= *at || device.hub.is_failing_over()
+            }
+            _ => false,
+        };
         if !due || self.ended.is_some() {
             return;
         }
@@ -112,14 +112,24 @@ impl Head {
         else {
             return;
         };
+        let what = format!("{} at {}", device.id.described(), device.hub.host());
+        if device.hub.is_failing_over() {
+            return self.refuse_while_failing_over(server, &what);
+        }
         // It may have been disabled meanwhile.
         if let Err(fault) = device.check() {
-            let what = format!("{} at {}", device.id.described(), device.hub.host());
             return self.refuse(server, &what, &fault.code.to_string(), &fault.text);
         }
         server.restart_silence(now);
         self.accept(server, *device, now);
         self.on_events(server, now);
+    }
+
+    fn refuse_while_failing_over(&mut self, server: &mut Server, what: &str) {
+        let code = ErrorCode::HUB_FAILING_OVER.to_string();
+        self.log_refusal(what, &code, "the hub is failing over to another region");
+        self.sent(server.refuse(ConnectRefusal::Unavailable));
+        self.end(DisconnectReason::FailingOver);
     }
 
     /// Refuses CONNECT because too many connect. Microsoft documents no return code for that.

@@ -241,17 +241,18 @@ async fn devices_ask_for_faults_by_properties() {
             DeliveryState::Accepted
         );
     }
-    let (mut client, link) = device(&running).await;
-    client
+    let (mut first, link) = device(&running).await;
+    first
         .send(link, 0, &asking_for("KillAmqpD2CLink"), false)
         .await;
-    assert_eq!(code_in(&client.detached(link).await), 400_029);
+    assert_eq!(code_in(&first.detached(link).await), 400_029);
     for kind in ["KillTcp", "KillAmqpConnection", "ShutDownAmqp"] {
         let (mut client, link) = device(&running).await;
         client.send(link, 0, &asking_for(kind), false).await;
         let closed = |event: &Event| matches!(event, Event::Closed(_)).then_some(());
         client.next(closed).await;
     }
+    drop(first);
     let gone = |list: &Value| list["connections"].as_array().unwrap().is_empty();
     eventually(&running, "/emulator/connections", gone).await;
 }

@@ -297,3 +297,14 @@ fn basic_tiers_have_telemetry_alone() {
     }
     assert_eq!(link.take(&telemetry(1))[..], puback(1));
 }
+
+#[tokio::test]
+async fn a_client_that_waits_to_connect_is_refused_when_its_hub_fails_over() {
+    let hub = Limited::new("connects=1/s", &["d", "e"]);
+    let (_first, _) = hub.connect("e");
+    let (mut link, answer) = hub.connect("d");
+    assert!(answer.is_empty() && link.head.waits_to_connect());
+    hub.hub.fail_over(SECOND * 60).await.unwrap();
+    assert_eq!(link.look()[..], [0x20, 2, 0, 3]);
+    assert_eq!(link.head.ended(), Some(DisconnectReason::FailingOver));
+}
