@@ -131,7 +131,7 @@ fn renewal_after(life: Duration, is_first: bool, seed: u64) -> Duration {
         false => usual,
     };
     let spread_ms = u64::try_from((latest - earliest).as_millis()).unwrap_or(u64::MAX);
-    let part_ms = u128::from(spread_ms) * u128::from(chance(seed)) >> 16;
+    let part_ms = (u128::from(spread_ms) * u128::from(chance(seed))) >> 16;
     latest - Duration::from_millis(u64::try_from(part_ms).unwrap_or_default())
 }
 
