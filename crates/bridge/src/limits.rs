@@ -104,10 +104,10 @@ pub const PULLS_PER_DEVICE: usize = 16;
 /// Changes of its connection that are kept of one device.
 pub const HISTORY_CHANGES: usize = 16;
 /// Bytes of the kept changes of all devices, as an upper bound. The device whose last change is longest ago is forgotten first. It is room
-/// for about 100,000 devices that connected once, or 20,000 with all their changes.
-pub const HISTORY_BYTES: usize = 32 * 1_048_576;
+/// for about 35,000 devices with one change, or 5,000 with all of theirs.
+pub const HISTORY_BYTES: usize = 16 * 1_048_576;
 /// Bytes of a device in the history in addition to its changes: its places in two tables, with what these keep free.
-pub const HISTORY_DEVICE_BYTES: usize = 200;
+pub const HISTORY_DEVICE_BYTES: usize = 240;
 /// Changes of all devices that are kept for listeners that come back. One has about 80 bytes, without the text that it shares with others.
 pub const FEED_CHANGES: usize = 16_384;
 /// Characters of the text that says who caused a change.

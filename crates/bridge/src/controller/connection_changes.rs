@@ -13,6 +13,7 @@ use super::action::Action;
 use super::context::Noted;
 use super::platform::Platform;
 use crate::history::{Change, detail_of};
+use crate::limits::HISTORY_CHANGES;
 
 /// The public words of a connected device.
 const CONNECTED: (ConnectionStatus, ConnectionStatusReason) = (
@@ -21,9 +22,33 @@ const CONNECTED: (ConnectionStatus, ConnectionStatusReason) = (
 );
 
 impl<P: Platform> Controller<P> {
-    /// The last changes of a device's connection, the newest first.
-    pub fn history_of(&self, device: &DeviceId) -> impl Iterator<Item = &Change> {
-        self.history.of(device)
+    /// The last changes of a device's connection, the newest first. That it is connected is said although it may not be kept.
+    #[must_use]
+    pub fn history_of(&self, device: &DeviceId) -> Vec<Change> {
+        let mut changes: Vec<Change> = self.history.of(device).cloned().collect();
+        let newest = changes.first().map(|change| change.status);
+        if newest != Some(ConnectionStatus::Connected) {
+            changes.splice(0..0, self.connected_since(device));
+            changes.truncate(HISTORY_CHANGES);
+        }
+        changes
+    }
+
+    /// The change by which a device was connected that is so now.
+    fn connected_since(&self, device: &DeviceId) -> Option<Change> {
+        let machine = self.fleet.machine(self.fleet.find(device)?)?;
+        let State::Connected { since } = machine.state() else {
+            return None;
+        };
+        let (status, reason) = CONNECTED;
+        Some(Change {
+            at: self.wall_clock.at(since),
+            status,
+            reason,
+            cause: None,
+            detail: machine.hub().map(|hub| hub.shared()),
+            session: None,
+        })
     }
 
     /// A device's public status changed, or the cause of it. `session`: how long the session lasted that ended by this.

@@ -48,10 +48,25 @@ fn what_changed_longest_ago_is_forgotten_first_and_a_restless_device_costs_only_
     assert_eq!(history.of(&id("restless")).count(), HISTORY_CHANGES);
     let last = id(&format!("device-{}", devices - 1));
     assert_eq!(history.of(&last).count(), 1);
-    assert!(devices > 60_000, "{devices}");
+    assert!(devices > 30_000, "{devices}");
     assert_eq!(history.devices.len(), history.order.len());
     let counted: usize = history.devices.values().map(Record::bytes).sum();
     assert_eq!(counted, history.bytes());
+}
+
+#[test]
+fn a_device_that_just_connects_is_not_kept_and_one_with_a_history_is() {
+    let mut history = History::default();
+    let connects = Change {
+        status: ConnectionStatus::Connected,
+        cause: None,
+        ..change(1)
+    };
+    history.record(&id("a"), connects.clone());
+    assert_eq!((history.of(&id("a")).count(), history.bytes()), (0, 0));
+    history.record(&id("a"), change(2));
+    history.record(&id("a"), connects);
+    assert_eq!(history.of(&id("a")).count(), 2);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use drawspan_bridge::controller::Route as _;
 use drawspan_fleet::{Device, State};
-use drawspan_gateway::{Change, DeviceState, Diagnostics, LastFailure};
+use drawspan_gateway::{DeviceState, Diagnostics, LastFailure};
 use drawspan_hub::{
     ConnectionStatus, ConnectionStatusReason, DeviceId, Failure, Links, SubscriptionType, UtcTime,
 };
@@ -23,7 +23,7 @@ pub(super) fn of(
         return cached.map(|cached| Diagnostics {
             hub: Some(cached.hub.clone()),
             assigned_device_id: cached.assigned.clone(),
-            history: history(controller, id),
+            history: controller.history_of(id),
             ..at_rest(controller.status_of(id))
         });
     };
@@ -58,12 +58,8 @@ pub(super) fn of(
                 .as_ref()
                 .map_or_else(Links::default, |it| it.links),
         ),
-        history: history(controller, id),
+        history: controller.history_of(id),
     })
-}
-
-fn history(controller: &Controller, id: &DeviceId) -> Vec<Change> {
-    controller.history_of(id).cloned().collect()
 }
 
 fn last_failure(failure: &Failure, at: UtcTime) -> LastFailure {
