@@ -42,6 +42,19 @@ async function isCut(transport, device, seconds, cut) {
   return lived;
 }
 
+/** Connects with a key. After its token has ended, its next message connects it again. */
+async function comesBack(transport, device, cut) {
+  const client = await connected(transport, Client.fromConnectionString(hub.connectionString(device), TRANSPORTS[transport]));
+  const { deviceId } = device;
+  const isTold = new Promise((resolve) => ['disconnect', 'error'].forEach((name) => client.once(name, resolve)));
+  await cut();
+  await emulator.lived(deviceId, ['deviceConnected', ...CUT]);
+  await isTold;
+  same((await client.sendEvent(new Message('again'))).constructor.name, 'MessageEnqueued', `sent over ${transport} after the token ended`);
+  await emulator.lived(deviceId, ['deviceConnected', ...CUT, 'deviceConnected']);
+  await client.close();
+}
+
 /** Connects with a key, and renews a token of `life` seconds every three seconds, until `stays` is over. */
 async function renews(transport, device, life, stays) {
   const client = Client.fromConnectionString(hub.connectionString(device), TRANSPORTS[transport]);
@@ -79,7 +92,7 @@ class Steps {
 run(async () => {
   await emulator.start();
   const names = Object.keys(TRANSPORTS).filter((name) => name !== 'http');
-  const ids = ['cut', 'renews', 'skips', 'steps'].flatMap((what) => names.map((name) => `${what}-${name}`));
+  const ids = ['cut', 'renews', 'skips', 'returns', 'steps'].flatMap((what) => names.map((name) => `${what}-${name}`));
   const devices = await hub.createDevices(ids);
   const all = (what, then) => Promise.all(names.map((name) => then(name, devices.get(`${what}-${name}`))));
 
@@ -95,8 +108,11 @@ run(async () => {
 
   // An hour goes by at once.
   const before = Date.parse(await emulator.ctl('clock'));
-  const hour = new Steps(names.length, '61m');
-  await all('skips', (name, device) => isCut(name, device, 3600, () => hour.take()));
+  const hour = new Steps(2 * names.length, '61m');
+  await Promise.all([
+    all('skips', (name, device) => isCut(name, device, 3600, () => hour.take())),
+    all('returns', (name, device) => comesBack(name, device, () => hour.take())),
+  ]);
   const minutes = (Date.parse(await emulator.ctl('clock')) - before) / 60_000;
   holds(minutes > 61 && minutes < 62, `the emulator's clock went on by ${minutes} minutes`);
 

@@ -1,6 +1,7 @@
 //! `GET /connectionStatus/stream`: changes of devices' connections as they happen, as server-sent events (WHATWG HTML, section 9.2).
 //!
-//! A listener costs its connection and a number: how far it has come. What it is too slow for it does not get, and is told so.
+//! All listeners read one ring of recent changes. The bridge keeps only a position in that ring for each listener. A listener that is too
+//! slow skips changes, and gets an event `missed` with their number.
 
 use std::fmt::Write as _;
 use std::sync::Arc;

@@ -14,9 +14,9 @@ pub(super) const ARGUMENT_ERROR: Symbol = Symbol::from_static("com.microsoft:arg
 /// A message was settled after its lock.
 pub(super) const LOCK_LOST: Symbol = Symbol::from_static("com.microsoft:message-lock-lost");
 
-/// What services are told of a quota that is used up.
+/// Condition by which services learn that the daily quota is used up.
 pub(super) const QUOTA_EXCEEDED: Symbol = Symbol::from_static("com.microsoft:quota-exceeded");
-/// What clients are told of a rate.
+/// Condition of refusals of what exceeds a rate.
 pub(super) const THROTTLED: Symbol =
     Symbol::from_static("com.microsoft:device-container-throttled");
 

@@ -43,6 +43,8 @@ pub const READ_PAUSE_MS: u64 = 10;
 pub const TOKEN_SWEEP_MS: u64 = 5_000;
 /// Longest time after which the tokens of a connection are looked at again, though none expires before.
 pub const TOKEN_SWEEP_MAX_MS: u64 = 24 * 60 * 60 * 1_000;
+/// How long an AMQP connection stays whose last token has expired, so that its clients can put another one, or leave.
+pub const TOKENLESS_MS: u64 = 30_000;
 /// How long a client may be silent over AMQP: the 240 seconds that are announced to it, and as much more as a hub that looks at intervals
 /// may let pass. Clients of .NET send after 7/8 of what is announced; this leaves them that even at a scale of 1.2.
 pub const AMQP_SILENCE_MS: u32 = 255_000;

@@ -273,7 +273,7 @@ impl Connection {
         Some(self.silence.lasts_until(Duration::from_millis(limit_ms)))
     }
 
-    /// What a peer is told that was silent for too long, as Microsoft's own AMQP library says it.
+    /// The error that closes the connection of a peer that was silent for too long, in the words of Microsoft's AMQP library.
     fn inactive(&self) -> Error {
         let Config {
             container_id,

@@ -1,6 +1,6 @@
 //! The last changes of all devices, in one row.
 //!
-//! Listeners have nothing here: each remembers how far it is. Who comes back too late is told how many changes it missed.
+//! A listener keeps its own position. When the changes after that position have been overwritten, reading returns how many they were.
 
 use std::collections::VecDeque;
 

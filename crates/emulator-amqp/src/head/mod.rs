@@ -82,6 +82,8 @@ pub(super) struct Head {
     pump: bool,
     pump_at: Option<Duration>,
     hand_out_at: Option<Duration>,
+    /// When the connection is closed unless a token is put on it, because the last one has expired.
+    close_at: Option<Duration>,
     /// When the first token on the connection expires, unless the clock is changed.
     sweep_at: Option<Duration>,
     /// What that is in the hub's time.
@@ -134,6 +136,7 @@ impl Head {
             pump: false,
             pump_at: None,
             hand_out_at: None,
+            close_at: None,
             sweep_at: None,
             sweep_for: Duration::MAX,
         }
@@ -245,6 +248,7 @@ impl Handler for Head {
             self.pump_at,
             self.hand_out_at,
             self.sweep_at,
+            self.close_at,
             self.sever_at,
             twins,
             slowed,
@@ -255,6 +259,9 @@ impl Handler for Head {
     fn on_deadline(&mut self, connection: &mut Connection, now: Duration) {
         if self.sweep_at.is_some_and(|at| at <= now) {
             self.sweep_tokens(connection, now, self.shared.clock.elapsed());
+        }
+        if self.close_at.is_some_and(|at| at <= now) {
+            self.close_without_token(connection, now);
         }
         if self.pump_at.is_some_and(|at| at <= now) {
             self.pump = true;

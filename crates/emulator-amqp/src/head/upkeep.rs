@@ -108,19 +108,27 @@ impl Head {
             return;
         }
         if self.access.is_empty() {
-            // Node's client wedges when links are detached and the connection is closed at once: close only.
-            let error = denied(Denied::Expired);
-            self.closing = Some(DisconnectReason::TokenExpired);
-            self.refused(Door::Protocol, "", &error);
-            for client in self.clients.keys().cloned().collect::<Vec<_>>() {
-                self.end_expired(&client);
-            }
-            connection.close(Some(error), now);
-            return;
+            // Later, and not with the links: Node's client comes back from links that are detached, and waits for ever after a close.
+            let wait = match self.links.iter().next() {
+                Some(_) => Duration::from_millis(limits::TOKENLESS_MS),
+                None => Duration::ZERO,
+            };
+            self.close_at = Some(now + wait);
         }
         let links: Vec<_> = self.links.iter().map(|(id, _)| id).collect();
         for link in links {
             self.check_link(connection, link, Some(Denied::Expired));
+        }
+    }
+
+    /// Closes the connection if its last token has expired and there is no other.
+    pub(super) fn close_without_token(&mut self, connection: &mut Connection, now: Duration) {
+        self.close_at = None;
+        if self.access.is_empty() {
+            let error = denied(Denied::Expired);
+            self.closing = Some(DisconnectReason::TokenExpired);
+            self.refused(Door::Protocol, "", &error);
+            connection.close(Some(error), now);
         }
     }
 
@@ -175,7 +183,7 @@ impl Head {
     }
 }
 
-/// What clients are told while their hub fails over.
+/// The error that ends and refuses connections while the hub fails over.
 pub(super) fn failing_over() -> Error {
     let text = "the hub is failing over to another region";
     refusal(

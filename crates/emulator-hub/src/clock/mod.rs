@@ -113,7 +113,7 @@ impl Clock {
         shifted(unix_ms, self.machine_unix_ms(), self.unix_ms())
     }
 
-    /// The reverse: what a client is told of a time of day of the emulator's.
+    /// The reverse of [`of_machine`](Self::of_machine): a time of day of the emulator as the machine's, for clients to read.
     pub fn to_machine(&self, unix_ms: u64) -> u64 {
         shifted(unix_ms, self.unix_ms(), self.machine_unix_ms())
     }

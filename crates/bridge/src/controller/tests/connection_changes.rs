@@ -8,7 +8,7 @@ use crate::history::Change;
 
 const KIND: SubscriptionType = SubscriptionType::Methods;
 
-/// What was told of a device since the last time: each change must be in its history.
+/// Takes the changes of a device that the controller has reported since the last call, and checks that the history has each of them.
 fn told(process: &mut Process, device: &str) -> Vec<Change> {
     let device = id(device);
     let mut changes = Vec::new();

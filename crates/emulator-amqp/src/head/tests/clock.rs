@@ -13,6 +13,7 @@ use drawspan_hub_model::token_life::SasGrace;
 use drawspan_net::Handler as _;
 
 use super::{Pair, device_token, shared, unix_s};
+use crate::limits;
 
 const NO_GRACE: SasGrace = SasGrace {
     connect_s: 0,
@@ -120,8 +121,11 @@ async fn a_device_loses_its_links_and_the_last_one_the_connection() {
     assert_eq!(stage.witness.take(), ended("a"));
     stage.clock.advance(Duration::from_secs(1_800)).unwrap();
     stage.wake();
-    assert!(stage.is_closed(), "{:?}", stage.pair.events);
+    assert_eq!(stage.detached(), 1);
     assert_eq!(stage.witness.take(), ended("b"));
+    stage.pair.end.now += Duration::from_millis(limits::TOKENLESS_MS);
+    stage.wake();
+    assert!(stage.is_closed(), "{:?}", stage.pair.events);
     stage
         .pair
         .end

@@ -6,6 +6,7 @@ use drawspan_amqp::engine::{Closed, Credit, Event, LinkId, LinkOptions, SessionI
 use drawspan_hub::limits::SAS_CONNECTED_GRACE_S;
 
 use super::{HUB, Pair, device_token, hub, owner, shared};
+use crate::limits;
 
 fn telemetry(pair: &mut Pair, session: SessionId, id: &str) -> LinkId {
     let options = LinkOptions::sender(id, format!("/devices/{id}/messages/events"));
@@ -37,23 +38,53 @@ fn detached(pair: &Pair) -> Vec<(LinkId, String)> {
     pair.events.iter().filter_map(of).collect()
 }
 
+/// The connection stays for a while in which nothing is said, and is closed then.
+fn closes_in_time(pair: &mut Pair) -> String {
+    let wait = Duration::from_millis(limits::TOKENLESS_MS);
+    pair.end.now += wait - Duration::from_millis(1);
+    pair.events.clear();
+    pair.deadline();
+    assert!(pair.events.is_empty(), "{:?}", pair.events);
+    pair.end.now += Duration::from_millis(1);
+    pair.deadline();
+    let [Event::Closed(Closed::ByPeer(Some(error)))] = &pair.events[..] else {
+        panic!("{:?}", pair.events);
+    };
+    assert_eq!(error.condition.as_str(), UNAUTHORIZED);
+    error.to_string()
+}
+
 const UNAUTHORIZED: &str = "amqp:unauthorized-access";
 
 #[test]
-fn a_connection_ends_with_its_last_token_and_says_nothing_of_its_links() {
+fn a_connection_whose_last_token_expires_loses_its_links_and_is_closed_later() {
+    let hub = hub(&["a"]);
+    let mut pair = Pair::new(&shared(&hub));
+    pair.end.put(&hub, &device_token("a", 100));
+    let session = pair.client.begin().unwrap();
+    let link = telemetry(&mut pair, session, "a");
+    sweep(&mut pair, 99);
+    assert!(pair.events.is_empty(), "{:?}", pair.events);
+    sweep(&mut pair, 101);
+    assert_eq!(detached(&pair), [(link, UNAUTHORIZED.to_owned())]);
+    assert_eq!(pair.events.len(), 1, "no close: {:?}", pair.events);
+    let error = closes_in_time(&mut pair);
+    assert!(error.contains("expired"), "{error}");
+}
+
+#[test]
+fn a_connection_stays_when_another_token_comes_after_the_last_one_expired() {
     let hub = hub(&["a"]);
     let mut pair = Pair::new(&shared(&hub));
     pair.end.put(&hub, &device_token("a", 100));
     let session = pair.client.begin().unwrap();
     telemetry(&mut pair, session, "a");
-    sweep(&mut pair, 99);
-    assert!(pair.events.is_empty(), "{:?}", pair.events);
     sweep(&mut pair, 101);
-    let [Event::Closed(Closed::ByPeer(Some(error)))] = &pair.events[..] else {
-        panic!("{:?}", pair.events);
-    };
-    assert_eq!(error.condition.as_str(), UNAUTHORIZED);
-    assert!(error.to_string().contains("expired"), "{error}");
+    pair.end.put(&hub, &device_token("a", 300));
+    pair.end.now += Duration::from_millis(limits::TOKENLESS_MS);
+    pair.deadline();
+    pair.events.clear();
+    telemetry(&mut pair, session, "a");
 }
 
 #[test]
@@ -68,7 +99,8 @@ fn each_device_lives_by_its_own_token() {
     sweep(&mut pair, 150);
     assert_eq!(detached(&pair), [(a, UNAUTHORIZED.to_owned())]);
     sweep(&mut pair, 201);
-    assert!(matches!(&pair.events[..], [Event::Closed(_)]));
+    assert_eq!(detached(&pair).len(), 1);
+    closes_in_time(&mut pair);
 }
 
 #[test]
@@ -111,7 +143,8 @@ fn a_policys_token_keeps_what_a_devices_own_opened() {
     sweep(&mut pair, 150);
     assert!(pair.events.is_empty(), "{:?}", pair.events);
     sweep(&mut pair, 301);
-    assert!(matches!(&pair.events[..], [Event::Closed(_)]));
+    assert_eq!(detached(&pair).len(), 1);
+    closes_in_time(&mut pair);
 }
 
 #[test]
@@ -126,5 +159,6 @@ fn a_token_without_links_ends_too() {
         "looked for without a link"
     );
     sweep(&mut pair, 101);
-    assert!(matches!(&pair.events[..], [Event::Closed(_)]));
+    pair.deadline();
+    assert!(matches!(&pair.events[..], [Event::Closed(_)]), "at once");
 }

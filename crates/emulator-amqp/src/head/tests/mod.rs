@@ -131,6 +131,18 @@ impl Pair {
         pair
     }
 
+    /// What is due at the hub's end.
+    fn deadline(&mut self) {
+        let End {
+            head,
+            connection,
+            now,
+            ..
+        } = &mut self.end;
+        head.on_deadline(connection, *now);
+        self.run();
+    }
+
     /// Until neither end has anything to say.
     fn run(&mut self) {
         loop {
