@@ -158,7 +158,7 @@ run(async () => {
 
   const noisy = await connected('noisy');
   const noise = { status: 'Connected' };
-  await causes(noisy, 'throttled', async () => {
+  const refused = await causes(noisy, 'throttled', async () => {
     await emulator.ctl('fault', 'throttle', 'd2c', noisy, '2s');
     await send(noisy);
   }, { ...noise, atOnce: false });
@@ -167,6 +167,13 @@ run(async () => {
     await emulator.ctl('fault', 'throttle', 'connects', late, '3s');
     await bridge.subscribe(late, 'Methods', 'http://127.0.0.1:9/nowhere');
   }, { status: 'Disconnected_Retrying', atOnce: false });
+
+  const isOver = (event) => event.deviceId === noisy && event.cause === null && event.at > refused.at;
+  for (let i = 0; i < 12 && !streamed.some(isOver); i += 1) {
+    await send(noisy);
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+  }
+  holds(streamed.some(isOver), 'the end of the throttle is told of');
 
   const silent = await connected('silent');
   await causes(silent, 'keep-alive-missed', () => emulator.ctl('clock', 'scale', '200'), { atOnce: false });

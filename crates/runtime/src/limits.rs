@@ -28,3 +28,5 @@ pub const LISTED_AT_ONCE: usize = 1_000;
 pub const REFUSAL_NEWS_INTERVAL_MS: u64 = 60_000;
 /// … and once in so long if it is for another reason than before.
 pub const REFUSAL_NEWS_PAUSE_MS: u64 = 1_000;
+/// A throttle of a device's messages is over when a hub accepts one, and has refused none for so long.
+pub const THROTTLE_OVER_MS: u64 = 5_000;

@@ -25,6 +25,8 @@ pub(super) enum Request {
     MessageQuota(ServiceId, Option<Failure>),
     /// A hub refuses messages of a connected device, by the serial of its route.
     MessagesRefused(DeviceId, u32, Failure),
+    /// A hub accepts messages of a connected device again, which it refused because they were too many; the serial is the route's.
+    MessagesTaken(DeviceId, u32),
 }
 
 /// Look-ups in the controller, which change nothing.
@@ -76,6 +78,7 @@ impl Request {
             | Self::Unanswered(..)
             | Self::MessageQuota(..)
             | Self::MessagesRefused(..)
+            | Self::MessagesTaken(..)
             | Self::Ask(
                 Ask::Connect { .. }
                 | Ask::Receive { .. }

@@ -77,7 +77,7 @@ impl Gateway {
             self.note_silence(&found, &ended, deadline);
             match ended {
                 Ok(done) => {
-                    self.note_accepted(&found, turn);
+                    self.note_accepted(device, &found, turn);
                     return Ok(done);
                 }
                 Err(SendFailure::Full) => return Err(QUEUE_FULL),
@@ -147,8 +147,14 @@ impl Gateway {
         }
     }
 
-    /// A message was accepted.
-    fn note_accepted(&self, route: &Route, turn: Turn) {
+    /// A request was accepted.
+    fn note_accepted(&self, device: &DeviceId, route: &Route, turn: Turn) {
+        if route.tells_taken(self.clock.now()) {
+            // If the queue is full, the history shows the throttle until the connection changes.
+            let _ = self
+                .requests
+                .try_send(Request::MessagesTaken(device.clone(), route.serial));
+        }
         if route.paces.send_quota.accepted(turn, self.clock.now()) {
             // If the queue is full, the end of the day resets it.
             let _ = self

@@ -13,7 +13,7 @@ use drawspan_fleet::usage::Entry;
 use drawspan_fleet::{Paces, ServiceId};
 use drawspan_hub::DeviceId;
 
-use crate::limits::{REFUSAL_NEWS_INTERVAL_MS, REFUSAL_NEWS_PAUSE_MS};
+use crate::limits::{REFUSAL_NEWS_INTERVAL_MS, REFUSAL_NEWS_PAUSE_MS, THROTTLE_OVER_MS};
 
 /// Shards of the directory, each with its own lock, held for one look-up.
 const STRIPES: usize = 64;
@@ -42,6 +42,8 @@ pub(super) struct Route {
     last_use_ms: AtomicU64,
     /// When it was told last that the hub refuses the device's messages, in milliseconds, and in the lowest bit whether for the quota.
     refusal_told: AtomicU64,
+    /// When the hub refused a message of the device last, in milliseconds.
+    refused_ms: AtomicU64,
 }
 
 impl Route {
@@ -64,6 +66,7 @@ impl Route {
             usage: OnceLock::new(),
             last_use_ms: AtomicU64::new(NEVER),
             refusal_told: AtomicU64::new(NEVER),
+            refused_ms: AtomicU64::new(NEVER),
         }
     }
 
@@ -78,6 +81,7 @@ impl Route {
 
     /// Whether it is to be told now that the hub refuses the device's messages, for its quota or for another reason. It counts as told.
     pub(super) fn tells_refusal(&self, for_quota: bool, now: Duration) -> bool {
+        self.refused_ms.store(millis(now), Ordering::Relaxed);
         let mark = (millis(now) << 1) | u64::from(for_quota);
         let told = self.refusal_told.load(Ordering::Relaxed);
         let pause = match (told ^ mark) & 1 {
@@ -91,6 +95,21 @@ impl Route {
             && self
                 .refusal_told
                 .compare_exchange(told, mark, order, order)
+                .is_ok()
+    }
+
+    /// Whether it is to be told now that the hub accepts the device's messages again, which were too many. It counts as told.
+    pub(super) fn tells_taken(&self, now: Duration) -> bool {
+        let told = self.refusal_told.load(Ordering::Relaxed);
+        if told == NEVER || told & 1 == 1 {
+            return false;
+        }
+        let refused_ms = self.refused_ms.load(Ordering::Relaxed);
+        let order = Ordering::Relaxed;
+        millis(now).saturating_sub(refused_ms) >= THROTTLE_OVER_MS
+            && self
+                .refusal_told
+                .compare_exchange(told, NEVER, order, order)
                 .is_ok()
     }
 

@@ -133,6 +133,9 @@ impl Task {
             Request::MessageQuota(hub, refused) => {
                 self.handle(Input::MessageQuota(hub, refused));
             }
+            Request::MessagesTaken(device, serial) => {
+                self.handle(Input::MessagesTaken { device, serial });
+            }
             Request::MessagesRefused(device, serial, failure) => {
                 self.handle(Input::MessagesRefused {
                     device,

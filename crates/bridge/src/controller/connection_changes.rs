@@ -6,6 +6,7 @@ use std::time::Duration;
 use drawspan_fleet::{ServiceId, State, Why};
 use drawspan_hub::{
     AttemptId, ConnectionCause, ConnectionStatus, ConnectionStatusReason, DeviceId, Failure,
+    HostName,
 };
 
 use super::Controller;
@@ -117,26 +118,41 @@ impl<P: Platform> Controller<P> {
     /// kept as a change once, until the device's connection changes.
     pub(super) fn messages_refused(&mut self, device: &DeviceId, serial: u32, failure: &Failure) {
         let device = &self.called(device);
-        let Some(index) = self.fleet.find(device) else {
+        let Some(hub) = self.hub_of_session(device, serial) else {
             return;
         };
-        let attempt = AttemptId {
-            device: index,
-            serial,
-        };
-        let machine = self.fleet.machine(index);
-        let is_connected = machine.is_some_and(|it| matches!(it.state(), State::Connected { .. }));
-        if !is_connected || !self.fleet.is_current(attempt) {
-            return;
-        }
         let cause = drawspan_fleet::device::cause_of(failure, true);
         let newest = self.history.of(device).next();
         if newest.is_some_and(|newest| newest.cause == Some(cause)) {
             return;
         }
-        let hub = machine.and_then(|machine| machine.hub());
-        let detail = detail_of(failure, hub.map(|hub| hub.as_str()));
+        let detail = detail_of(failure, Some(hub.as_str()));
         self.keep_change(device, CONNECTED, Some(cause), Some(detail), None);
+    }
+
+    /// A hub accepts the messages of a connected device again, which it refused because they were too many.
+    pub(super) fn throttle_ended(&mut self, device: &DeviceId, serial: u32) {
+        let device = &self.called(device);
+        let Some(hub) = self.hub_of_session(device, serial) else {
+            return;
+        };
+        let newest = self.history.of(device).next();
+        if newest.is_some_and(|newest| is_refusal(newest, ConnectionCause::Throttled)) {
+            self.keep_change(device, CONNECTED, None, Some(hub.shared()), None);
+        }
+    }
+
+    /// The hub of a connected device, if `serial` is that of the attempt that connected it.
+    fn hub_of_session(&self, device: &DeviceId, serial: u32) -> Option<HostName> {
+        let index = self.fleet.find(device)?;
+        let attempt = AttemptId {
+            device: index,
+            serial,
+        };
+        let machine = self.fleet.machine(index)?;
+        let is_connected = matches!(machine.state(), State::Connected { .. });
+        let hub = machine.hub()?;
+        (is_connected && self.fleet.is_current(attempt)).then(|| hub.clone())
     }
 
     /// A hub takes messages again: its connected devices that were told of the quota are connected without a fault from now on.
@@ -146,10 +162,7 @@ impl<P: Platform> Controller<P> {
         };
         let over_quota = |id: &DeviceId| {
             let newest = self.history.of(id).next();
-            newest.is_some_and(|newest| {
-                newest.status == ConnectionStatus::Connected
-                    && newest.cause == Some(ConnectionCause::QuotaExceeded)
-            })
+            newest.is_some_and(|newest| is_refusal(newest, ConnectionCause::QuotaExceeded))
         };
         let devices = self.fleet.iter().filter(|(_, id, machine)| {
             machine.hub() == Some(&host)
@@ -171,4 +184,9 @@ impl<P: Platform> Controller<P> {
             at_unix_s: self.now.unix_s,
         })
     }
+}
+
+/// Whether a device stays connected and its messages are refused for this cause.
+fn is_refusal(change: &Change, cause: ConnectionCause) -> bool {
+    change.status == ConnectionStatus::Connected && change.cause == Some(cause)
 }

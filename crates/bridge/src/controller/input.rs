@@ -41,6 +41,13 @@ pub enum Input<P: Platform> {
         /// Why.
         failure: Failure,
     },
+    /// A hub accepts messages of a connected device again, which it refused because they were too many.
+    MessagesTaken {
+        /// As its caller calls it.
+        device: DeviceId,
+        /// The serial of the attempt that connected it.
+        serial: u32,
+    },
     /// What time it is at a hub: how many seconds this machine's clock is ahead of it, negative if it is behind. `None` if the hub did
     /// not say.
     ClockSeen(ServiceId, Option<i64>),

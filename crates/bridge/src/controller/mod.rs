@@ -230,6 +230,7 @@ impl<P: Platform> Controller<P> {
                 serial,
                 failure,
             } => self.messages_refused(&device, serial, &failure),
+            Input::MessagesTaken { device, serial } => self.throttle_ended(&device, serial),
             Input::ClockSeen(hub, ahead_s) => self.clock_seen(hub, ahead_s),
             // An answer for a finished attempt changes nothing; its session took everything with it.
             Input::Session { attempt, event }

@@ -136,8 +136,18 @@ fn messages_that_are_refused_are_a_change_of_a_device_that_stays_connected() {
     let first = refuse(&mut process, attempt.serial, &throttled);
     assert_eq!(first, of(Some(Cause::Throttled)));
     assert_eq!(refuse(&mut process, attempt.serial, &throttled), []);
+    let taken = |process: &mut Process, serial| {
+        let device = id("d");
+        process.handle(Input::MessagesTaken { device, serial });
+        causes(process, "d")
+    };
+    assert_eq!(taken(&mut process, attempt.serial + 1), [], "old");
+    assert_eq!(taken(&mut process, attempt.serial), of(None));
+    assert_eq!(taken(&mut process, attempt.serial), [], "said once");
+    assert_eq!(refuse(&mut process, attempt.serial, &throttled), first);
     let over = refuse(&mut process, attempt.serial, &quota);
     assert_eq!(over, of(Some(Cause::QuotaExceeded)));
+    assert_eq!(taken(&mut process, attempt.serial), [], "not of the quota");
     process.handle(Input::MessageQuota(hub, Some(quota)));
     process.handle(Input::MessageQuota(hub, None));
     assert_eq!(causes(&mut process, "d"), of(None), "a new day");
