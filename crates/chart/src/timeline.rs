@@ -2,8 +2,8 @@
 
 use plotters::prelude::*;
 
+use crate::axis::{Axis, Mark, number};
 use crate::error::ChartError;
-use crate::lines::{Axis, Mark, number};
 use crate::style::{BESIDE, FONT, GRID, INK, MARGIN, SERIES, TEXT_SIZE, TITLE_SIZE, WIDTH};
 
 /// Height of a lane, pixels.

@@ -58,25 +58,8 @@ impl RateLimiter {
     /// # Errors
     /// How long until one would be admitted. Nothing is taken then.
     pub fn take(&self, now: Duration, leaves: Duration) -> Result<(), Duration> {
-        let now = nanoseconds(now);
-        let room = nanoseconds(BURST.saturating_sub(leaves)).max(self.interval);
-        let mut paid_at = self.paid_at.load(Ordering::Relaxed);
-        loop {
-            let next = paid_at.max(now).saturating_add(self.interval);
-            let wait = next.saturating_sub(now.saturating_add(room));
-            if wait > 0 {
-                return Err(Duration::from_nanos(wait));
-            }
-            match self.paid_at.compare_exchange_weak(
-                paid_at,
-                next,
-                Ordering::Relaxed,
-                Ordering::Relaxed,
-            ) {
-                Ok(_) => return Ok(()),
-                Err(other) => paid_at = other,
-            }
-        }
+        let room = BURST.saturating_sub(leaves).max(self.interval());
+        admit_one(&self.paid_at, self.interval(), room, Duration::ZERO, now).map(|_| ())
     }
 
     /// Admits one operation: how long it must wait before it starts.
@@ -87,25 +70,51 @@ impl RateLimiter {
         if self.interval == 0 {
             return Ok(Duration::ZERO);
         }
-        let now = nanoseconds(now);
-        let mut paid_at = self.paid_at.load(Ordering::Relaxed);
-        loop {
-            let next = paid_at.max(now).saturating_add(self.interval);
-            let wait = next.saturating_sub(now.saturating_add(nanoseconds(BURST)));
-            if let Some(excess) = wait.checked_sub(nanoseconds(patience))
-                && excess > 0
-            {
-                return Err(Duration::from_nanos(excess));
-            }
-            match self.paid_at.compare_exchange_weak(
-                paid_at,
-                next,
-                Ordering::Relaxed,
-                Ordering::Relaxed,
-            ) {
-                Ok(_) => return Ok(Duration::from_nanos(wait)),
-                Err(other) => paid_at = other,
-            }
+        admit_one(&self.paid_at, self.interval(), BURST, patience, now)
+    }
+}
+
+/// The generic cell rate algorithm, for an operation that costs `interval`. `paid_at` is when the operations so far will have been paid
+/// for, in nanoseconds, and `room` how far that may be ahead without a wait. Returns when this one too will have been paid for, and how
+/// long it must wait before it starts.
+///
+/// # Errors
+/// When it would wait for longer than `patience`: by how much.
+pub(crate) fn next_paid_at(
+    paid_at: u64,
+    interval: Duration,
+    room: Duration,
+    patience: Duration,
+    now: Duration,
+) -> Result<(u64, Duration), Duration> {
+    let now = nanoseconds(now);
+    let next = paid_at.max(now).saturating_add(nanoseconds(interval));
+    let free_until = now.saturating_add(nanoseconds(room));
+    let wait = Duration::from_nanos(next.saturating_sub(free_until));
+    match wait.checked_sub(patience) {
+        Some(excess) if !excess.is_zero() => Err(excess),
+        _ => Ok((next, wait)),
+    }
+}
+
+/// The same, and the operation is taken: how long it must wait.
+///
+/// # Errors
+/// As [`next_paid_at`]. Nothing is taken then.
+pub(crate) fn admit_one(
+    paid_at: &AtomicU64,
+    interval: Duration,
+    room: Duration,
+    patience: Duration,
+    now: Duration,
+) -> Result<Duration, Duration> {
+    let mut before = paid_at.load(Ordering::Relaxed);
+    loop {
+        let (next, wait) = next_paid_at(before, interval, room, patience, now)?;
+        let order = Ordering::Relaxed;
+        match paid_at.compare_exchange_weak(before, next, order, order) {
+            Ok(_) => return Ok(wait),
+            Err(other) => before = other,
         }
     }
 }

@@ -35,6 +35,13 @@ pub(super) fn duration(word: &str) -> Result<Duration, InvalidWords> {
     })
 }
 
+/// Whether a word is meant as a duration, a wrong one included: a number and a unit.
+pub(super) fn is_meant_as_duration(word: &str) -> bool {
+    let number = UNITS.iter().find_map(|(unit, _)| word.strip_suffix(unit));
+    let is_number = |number: &str| number.bytes().all(|it| b"0123456789.,+-".contains(&it));
+    number.is_some_and(|number| !number.is_empty() && is_number(number))
+}
+
 /// The words in front of `hub NAME`, and that name.
 pub(super) fn with_hub<'a, 'b>(
     words: &'a [&'b str],
@@ -82,6 +89,12 @@ mod tests {
             "99999999999999999999d",
         ] {
             assert!(duration(word).is_err(), "{word}");
+        }
+        for word in ["5s", "0s", "-5s", "1.5s", "99999999999999999999d"] {
+            assert!(is_meant_as_duration(word), "{word}");
+        }
+        for word in ["", "s", "5", "sensor-5s", "d-5"] {
+            assert!(!is_meant_as_duration(word), "{word}");
         }
     }
 }

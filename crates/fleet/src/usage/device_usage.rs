@@ -6,6 +6,7 @@ use std::time::Duration;
 use drawspan_hub::limits::Rate;
 
 use crate::limits::DEVICE_BURST;
+use crate::rate_limiter::{admit_one, next_paid_at};
 use crate::time::{Now, seconds_to_midnight};
 
 /// What a hub counts as one message of its daily quota.
@@ -106,7 +107,10 @@ impl DeviceUsage {
             return Ok(());
         };
         let paid_at = self.paid_at.load(Ordering::Relaxed);
-        next_paid_at(paid_at, rate, nanoseconds(now.monotonic)).map(|_| ())
+        let (interval, room) = interval_and_room(rate);
+        next_paid_at(paid_at, interval, room, Duration::ZERO, now.monotonic)
+            .map(|_| ())
+            .map_err(over_rate)
     }
 
     /// A message that was counted was not sent, or the hub refused it.
@@ -159,34 +163,21 @@ impl DeviceUsage {
         let Some(rate) = rate else {
             return Ok(());
         };
-        let now = nanoseconds(now);
-        let mut paid_at = self.paid_at.load(Ordering::Relaxed);
-        loop {
-            let next = next_paid_at(paid_at, rate, now)?;
-            match self.paid_at.compare_exchange_weak(
-                paid_at,
-                next,
-                Ordering::Relaxed,
-                Ordering::Relaxed,
-            ) {
-                Ok(_) => return Ok(()),
-                Err(other) => paid_at = other,
-            }
-        }
+        let (interval, room) = interval_and_room(rate);
+        admit_one(&self.paid_at, interval, room, Duration::ZERO, now)
+            .map(|_| ())
+            .map_err(over_rate)
     }
 }
 
-/// Generic cell rate algorithm: a second's messages at once, at least one.
-fn next_paid_at(paid_at: u64, rate: Rate, now: u64) -> Result<u64, Excess> {
-    let interval = 60_000_000_000 / rate.per_minute.max(1);
-    let room = nanoseconds(DEVICE_BURST).max(interval);
-    let next = paid_at.max(now).saturating_add(interval);
-    match next.saturating_sub(now.saturating_add(room)) {
-        0 => Ok(next),
-        excess => Err(Excess::Rate {
-            retry_in: Duration::from_nanos(excess),
-        }),
-    }
+/// The time of one message, and that of those that may go at once: a second's, at least one.
+fn interval_and_room(rate: Rate) -> (Duration, Duration) {
+    let interval = Duration::from_nanos(60_000_000_000 / rate.per_minute.max(1));
+    (interval, DEVICE_BURST.max(interval))
+}
+
+const fn over_rate(retry_in: Duration) -> Excess {
+    Excess::Rate { retry_in }
 }
 
 const fn over_daily_blocks(unix_s: u64) -> Excess {
@@ -209,10 +200,6 @@ const fn unpacked(word: u64) -> (u64, Used) {
         blocks: word & MOST,
     };
     (word >> (2 * BITS), used)
-}
-
-fn nanoseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -57,6 +57,8 @@ fn other_words_are_mistakes() {
         "drop",
         "drop a b",
         "drop a 10s",
+        "throttle d2c 0s",
+        "throttle d2c 1.5s",
         "drop all hub a.test",
         "refuse",
         "refuse everything",

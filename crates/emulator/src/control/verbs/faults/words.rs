@@ -188,7 +188,7 @@ fn read(
                 fault.share = Some(share(next()?)?);
             }
             word if other(&mut fault, word)? => {}
-            word if fault.duration_ms.is_none() && words::duration(word).is_ok() => {
+            word if fault.duration_ms.is_none() && words::is_meant_as_duration(word) => {
                 fault.duration_ms = Some(ms(word)?);
             }
             word if fault.device.is_none() => {
