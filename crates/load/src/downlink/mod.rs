@@ -156,15 +156,25 @@ async fn send(
     tokio::join!(c2d, methods).into()
 }
 
-/// Waits for what has not arrived yet.
+/// Waits for what has not arrived yet, and then until nothing has come for a while: a message that was answered just before its bridge
+/// died comes again, perhaps after all others, and needs a receiver to be completed.
 async fn drain(downlink: &Downlink, book: &Book, show: Show<'_>) {
     let until = Instant::now() + downlink.drain;
-    loop {
-        let missing = book.track(Kind::C2d).counts(false).missing;
-        if missing == 0 || Instant::now() >= until {
+    let (mut seen, mut since) = (0, Instant::now());
+    while Instant::now() < until {
+        let counts = book.track(Kind::C2d).counts(false);
+        let came = counts.arrived + counts.again;
+        if came != seen {
+            (seen, since) = (came, Instant::now());
+        }
+        if counts.missing == 0 && since.elapsed() >= QUIET {
             return;
         }
-        show("missing", usize::try_from(missing).unwrap_or_default(), 0);
+        show(
+            "missing",
+            usize::try_from(counts.missing).unwrap_or_default(),
+            0,
+        );
         sleep(LOOK).await;
     }
 }
